@@ -1,0 +1,1 @@
+"""routerd, the one owner of the routers' guest channels, and routerctl, its command line."""
