@@ -27,12 +27,12 @@ def _settle(lab: Lab, suite: Optional[str], uplink_only: bool) -> None:
     if known and lab.disk.is_dir():
         folder = known["rootfs"]
         if not Path(folder).is_dir():
-            raise LabError("the Debian that lab %r stands on is gone from the cache; run `%s`, then up" % (lab.name, down))
+            raise LabError("the Debian below lab %r is gone from the cache; run `%s`, then up" % (lab.name, down))
     else:
         folder = str(rootfs.ensure(lab, suite or known.get("suite") or SUITES[0]))
     if known and known["uplink_only"] != uplink_only:
-        for title in (internet.DNS, internet.WEB):  # to be started as it is wanted now
-            state.kill(lab, title)
+        for title in (internet.DNS, internet.WEB):  # to be started as is wanted now
+            cgroup.remove(lab, "%s/%s" % (internet.PART, title))
     suite = suite or known.get("suite") or SUITES[0]
     state.save_settings(lab, {"suite": suite, "uplink_only": uplink_only, "rootfs": folder})
 
@@ -61,6 +61,7 @@ def up(options: argparse.Namespace) -> int:
         if internet.ensure(lab, options.uplink_only):
             cgroup.remove(lab, "universe")
         host.ensure(lab, ENTRY)
+        internet.verify(lab, options.uplink_only)
         path = inventory.write(lab, options.uplink_only)
         if not options.uplink_only:
             _fill_mirror(lab)  # after the host: without a mirror it is still good for everything but routers
@@ -122,6 +123,12 @@ def ssh(options: argparse.Namespace) -> int:
     if not words:
         argv[1:1] = ["-t"]
     return _exec(lab, "clients", argv)
+
+
+def reboot(options: argparse.Namespace) -> int:
+    """Reboot the lab host."""
+    host.reboot(registry.get(options.name))
+    return 0
 
 
 def client(options: argparse.Namespace) -> int:
@@ -187,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("down", down, "remove a lab and everything of it")
     sub.add_argument("--all", action="store_true", help="all labs of this checkout")
     command("ssh", ssh, "run a command on the lab host: lab/lab ssh -- CMD (one word: a shell line)")
+    command("reboot", reboot, "reboot the lab host and wait until it is back")
     sub = command("client", client, "run a command on a client of a network: lab/lab client galaxy0 -- CMD")
     sub.add_argument("network", help="name of a bridge of the lab host")
     sub.add_argument("--number", type=int, default=1, help="which client of this network (default: %(default)s)")
@@ -210,7 +218,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if options.verb not in ("inventory", "status") and os.geteuid() != 0:
             raise LabError("the lab makes namespaces and mounts; run it as root")
         return int(options.action(options))
-    except LabError as error:
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (LabError, OSError) as error:
         print("lab: %s" % error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Dict, List
 
-from . import cgroup, model, netns, state
+from . import cgroup, debs, model, netns, state
 from .errors import LabError
 from .model import Lab
 from .run import run, write_atomic
@@ -36,7 +36,8 @@ def files(lab: Lab) -> Dict[str, str]:
         "etc/hosts": "127.0.0.1\tlocalhost\n127.0.1.1\tuniverse\n::1\tlocalhost ip6-localhost ip6-loopback\n",
         "etc/resolv.conf": "nameserver %s\n" % model.SERVERS["dns"]["ipv4"],
         "etc/network/interfaces": (
-            "source /etc/network/interfaces.d/*\n\n# The loopback network interface\nauto lo\niface lo inet loopback\n\n"
+            "source /etc/network/interfaces.d/*\n\n"
+            "# The loopback network interface\nauto lo\niface lo inet loopback\n\n"
             "# The primary network interface\nauto %(nic)s\n"
             "iface %(nic)s inet static\n\taddress %(address)s/%(prefix)d\n\tgateway %(gateway)s\n"
             "iface %(nic)s inet6 static\n\taddress %(address6)s/%(prefix6)d\n\tgateway %(gateway6)s\n"
@@ -63,6 +64,11 @@ def make_keys(lab: Lab) -> None:
     write_atomic(folder / "known_hosts", "%s %s %s\n" % (lab.address, kind, key))
 
 
+def kept_debs(lab: Lab) -> Path:
+    """The folder of downloaded packages for the lab's suite."""
+    return lab.cache / "debs" / str(state.settings(lab)["suite"])
+
+
 def make_disk(lab: Lab) -> None:
     """Make the host's own folder with its first files, unless it has one."""
     if lab.disk.is_dir():
@@ -75,6 +81,7 @@ def make_disk(lab: Lab) -> None:
     for name, text in files(lab).items():
         mode = 0o600 if name.endswith(("_key", "authorized_keys")) else 0o644
         write_atomic(temporary / "upper" / name, text, mode)
+    debs.give(kept_debs(lab), temporary / "upper")
     os.rename(str(temporary), str(lab.disk))
 
 
@@ -153,6 +160,21 @@ def ensure(lab: Lab, entry: str) -> None:
     wait_for_ssh(lab)
 
 
+def reboot(lab: Lab) -> None:
+    """Reboot the host and wait until it is back. Raises LabError when it does not come back."""
+    identity = ssh_command(lab, "cat", "/proc/sys/kernel/random/boot_id")  # systemd-nspawn gives each boot its own
+    before = run(identity).stdout
+    run(ssh_command(lab, "systemctl", "reboot"), check=False)
+    deadline = time.monotonic() + BOOT_PATIENCE
+    while time.monotonic() < deadline:
+        wait_for_ssh(lab)
+        done = run(identity, check=False)
+        if done.returncode == 0 and done.stdout != before:
+            return
+        time.sleep(0.2)
+    raise LabError("the lab host did not reboot within %d s; see %s" % (BOOT_PATIENCE, lab.directory / "console.log"))
+
+
 def _forget_machine(lab: Lab) -> None:
     """Remove what a killed systemd-nspawn leaves under /run."""
     for folder in Path("/run/systemd/nspawn").glob("*/%s" % lab.machine):
@@ -162,6 +184,8 @@ def _forget_machine(lab: Lab) -> None:
 
 def remove(lab: Lab) -> None:
     """Remove the host's disk and traces; its processes must be gone."""
+    if state.settings(lab) and lab.disk.is_dir():
+        debs.take(kept_debs(lab), lab.disk / "upper")
     for temporary in (lab.disk, lab.disk.with_name(".new-" + lab.disk.name)):
         shutil.rmtree(str(temporary), ignore_errors=True)
     shutil.rmtree(str(lab.runtime), ignore_errors=True)

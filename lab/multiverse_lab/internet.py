@@ -80,11 +80,26 @@ def ensure(lab: Lab, uplink_only: bool) -> bool:
     netns.open_exit(lab)
     (folder(lab) / "hosts").mkdir(parents=True, exist_ok=True)
     if state.running(lab, DNS) is None:
-        state.start(lab, DNS, PART, dns_command(lab, outer_nameservers(), uplink_only), folder(lab) / "servers.log")
+        _serve(lab, DNS, dns_command(lab, outer_nameservers(), uplink_only))
     if not uplink_only and state.running(lab, WEB) is None:
         (lab.cache / "alpine").mkdir(parents=True, exist_ok=True)
-        state.start(lab, WEB, PART, web_command(lab), folder(lab) / "servers.log")
+        _serve(lab, WEB, web_command(lab))
     return fresh
+
+
+def _serve(lab: Lab, title: str, command: List[str]) -> None:
+    part = "%s/%s" % (PART, title)
+    cgroup.remove(lab, part)  # one that was started by an `up` killed before it could write that down
+    state.start(lab, title, part, command, folder(lab) / "servers.log")
+
+
+def verify(lab: Lab, uplink_only: bool) -> None:
+    """Raise LabError when a server has stopped since it was started."""
+    for title in (DNS,) if uplink_only else (DNS, WEB):
+        if state.running(lab, title) is None:
+            log = folder(lab) / "servers.log"
+            said = log.read_text(errors="replace").splitlines()[-2:]
+            raise LabError("the internet's %s server stopped: %s (%s)" % (title, " / ".join(said), log))
 
 
 def mirror_keys(cache: Path) -> List[Path]:

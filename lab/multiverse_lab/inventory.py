@@ -10,16 +10,21 @@ from .model import DEFAULT_NAME, Lab
 from .run import write_atomic
 
 ALPINE_RELEASE = "3.23"
+NOT_PLAIN = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")  # no strings in YAML 1.1 unless in quotes
 
 
 def to_yaml(value: Any, indent: int = 0) -> str:
     """Write nested dicts and lists as YAML; every scalar as JSON, which YAML reads."""
     pad = "  " * indent
     if isinstance(value, dict) and value:
-        return "".join("%s%s:%s" % (pad, key, _nested(item, indent)) for key, item in value.items())
+        return "".join("%s%s:%s" % (pad, _key(key), _nested(item, indent)) for key, item in value.items())
     if isinstance(value, list) and value:
         return "".join("%s-%s" % (pad, _nested(item, indent)) for item in value)
     return pad + json.dumps(value) + "\n"
+
+
+def _key(key: str) -> str:
+    return json.dumps(key) if key in NOT_PLAIN else key
 
 
 def _nested(value: Any, indent: int) -> str:

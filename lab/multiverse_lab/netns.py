@@ -104,7 +104,7 @@ def plug_universe(lab: Lab) -> None:
 
 
 def plug_internet(lab: Lab) -> None:
-    """Make the small internet's namespace anew: its servers' addresses (on its loopback), and its way out through us."""
+    """Make the small internet's namespace anew: its servers' addresses, on its loopback, and its way out."""
     add(lab.internet)
     for addresses in model.SERVERS.values():
         ip("-n", lab.internet, "address", "add", "%s/32" % addresses["ipv4"], "dev", LOOPBACK)

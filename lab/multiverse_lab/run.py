@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Optional
 
 from .errors import LabError
 
-
 Done = subprocess.CompletedProcess  # with text in stdout and stderr
 
 

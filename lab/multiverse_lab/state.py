@@ -1,7 +1,5 @@
 """What a lab has started: its processes, each known by id *and* start time, and its settings."""
 
-import os
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -64,13 +62,6 @@ def start(lab: Lab, title: str, part: str, argv: List[str], log: Path) -> int:
     record[title] = {"pid": process.pid, "started": start_time(process.pid), "boot": _boot(), "argv": argv}
     write_json(lab.state / "processes.json", record)
     return process.pid
-
-
-def kill(lab: Lab, title: str) -> None:
-    """End a recorded process if it still is the one that was recorded."""
-    pid = running(lab, title)
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)
 
 
 def settings(lab: Lab) -> Dict[str, Any]:

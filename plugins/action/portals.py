@@ -6,11 +6,12 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.multiverse.router_controller.plugins.plugin_utils.plain import plain
+from ansible_collections.multiverse.router_controller.plugins.plugin_utils.topology.natives import natives
 from ansible_collections.multiverse.router_controller.plugins.plugin_utils.portal import (
     BUILD_PORTAL,
     PortalError,
     Portals,
+    mounts,
 )
 
 
@@ -19,7 +20,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        arguments = plain(self._task.args)
+        arguments = natives(self._task.args)
         topology = arguments['topology']
         roles = Path(__file__).resolve().parents[2] / 'roles'
         portals = Portals(roles / 'portal', roles / 'routers')
@@ -32,12 +33,21 @@ class ActionModule(ActionBase):
                 entries += portals.router(router, topology, arguments['packages'], folder)
         except PortalError as error:
             raise AnsibleActionFail(str(error)) from error
-        result.update(self._execute_module(
-            module_name='multiverse.router_controller.files', task_vars=task_vars, module_args={
-                'files': entries,
-                'exclusive': [build] + [router['portal']['path'] for router in topology['routers']],
-            }))
-        return result
+        files = self._module('files', task_vars, files=entries, exclusive=[build] + [
+            router['portal']['path'] for router in topology['routers']])
+        if files.get('failed'):
+            return dict(result, **files)
+        mounted = self._module('mounts', task_vars, mounts=mounts(topology['routers'], arguments.get('host_share')))
+        if mounted.get('failed'):
+            return dict(result, **mounted)
+        return dict(
+            result, changed=files['changed'] or mounted['changed'], diff=files['diff'] + mounted['diff'],
+            rendered=[change['path'] for change in files['changes']], mounts=mounted['changes'],
+            warnings=mounted.get('warnings', []))
+
+    def _module(self, name, task_vars, **arguments):
+        return self._execute_module(
+            module_name='multiverse.router_controller.' + name, module_args=arguments, task_vars=task_vars)
 
     def _base_files(self, router, task_vars):
         """The router's base_files on the controller: relative to the inventory, else to the playbook."""

@@ -25,8 +25,8 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         if MISSING:
-            return dict(result, failed=True, msg=f'The topology needs the Python package netaddr where Ansible runs, in '
-                        f'the same environment: pip install netaddr ({MISSING}).')
+            return dict(result, failed=True, msg=f'The topology needs the Python package netaddr on the controller, '
+                        f'where Ansible itself is installed: pip install netaddr ({MISSING}).')
         universe, problems = self._universe()
         topology, found = build(natives(self._task.args), universe)
         problems += found

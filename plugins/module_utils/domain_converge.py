@@ -148,11 +148,10 @@ def _transient_base(state):
 
 def start(connection, name):
     """Start a defined router. A saved memory image, which would bring back an old state, is thrown away."""
-    with explained(
-        "starting router %s" % name,
-        "A missing bridge or image, or a bridge that /etc/qemu/bridge.conf " "does not allow, are the usual reasons.",
-    ):
-        _domain(connection, name).createWithFlags(libvirt.VIR_DOMAIN_START_FORCE_BOOT)
+    hint = "The usual reasons: a missing bridge or image, or a bridge that /etc/qemu/bridge.conf does not allow."
+    with explained("starting router %s" % name, hint):
+        domain = _domain(connection, name)
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_FORCE_BOOT if domain.hasManagedSaveImage() else 0)
 
 
 def stop(connection, name, deadline=STOP_DEADLINE):
@@ -207,11 +206,9 @@ def remove(connection, name, deadline=STOP_DEADLINE):
         stop(connection, name, deadline)
     if state.text is None:
         return
-    flags = (
-        libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-        | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-    )
+    flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    if "<nvram" in state.text:
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
     with explained("removing the definition of router %s" % name):
         _domain(connection, name).undefineFlags(flags)
 

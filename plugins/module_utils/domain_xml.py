@@ -350,15 +350,22 @@ def _write_devices(root, domain):
     _converge(devices, "serial", domain.serials, "type", _read_serial, _write_serial)
     # libvirt copies the console from the serial port again; an old copy would contradict the new port.
     xml.remove(devices, "console")
-    for element in devices.findall("controller[@type='usb']"):
-        devices.remove(element)
-    for model in domain.usb:
-        xml.add(devices, "controller", type="usb", model=model)
+    _write_usb(devices, domain.usb)
     xml.set_attributes(xml.ensure(devices, "memballoon"), model=domain.balloon)
     if [_read_rng(element) for element in devices.findall("rng")] != domain.rngs:
         xml.remove(devices, "rng")
         for entry in domain.rngs:
             xml.add(xml.add(devices, "rng", model=entry["model"]), "backend", model="random").text = entry["backend"]
+
+
+def _write_usb(devices, models):
+    found = devices.findall("controller[@type='usb']")
+    if [element.get("model") for element in found] == models:
+        return
+    for element in found:
+        devices.remove(element)
+    for model in models:
+        xml.add(devices, "controller", type="usb", model=model)
 
 
 def _converge(devices, tag, wanted, key, read, write):

@@ -25,7 +25,7 @@ def converge(connection, desired, absent=(), apply=True):
     names = [network.name for network in desired] + list(absent)
     current = read(connection, names)
     plan = plan_all(networks, desired, absent, current)
-    replugged = {name: _unplugged(name, plan.of(name)) for name in names}
+    replugged = {name: [] if name in absent else _unplugged(name, plan.of(name)) for name in names}
     if apply and plan:
         for name in absent:
             if plan.of(name):
@@ -51,7 +51,8 @@ def read(connection, names):
 
 def _read(connection, name):
     network = find_network(connection, name)
-    bridge = kernel_bridge.read(name)
+    # Without libvirt (the preview of a bare machine) nobody can tell whose bridge it is.
+    bridge = None if connection is None else kernel_bridge.read(name)
     if network is None:
         return networks.Current.NONE._replace(bridge=bridge)
     with explained("reading network %s" % name):

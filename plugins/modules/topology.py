@@ -37,7 +37,8 @@ options:
     description:
       - The routers, each a virtual machine between two networks.
       - Keys are V(name), V(upstream), V(downstream), V(egress), V(upstream_address), V(downstream_address),
-        V(upstream_mac), V(downstream_mac), V(clients), V(memory), V(ephemeral), V(packages), V(base_files) and V(links).
+        V(upstream_mac), V(downstream_mac), V(clients), V(memory), V(ephemeral), V(packages), V(base_files) and
+        V(links).
     type: list
     elements: dict
     required: true

@@ -76,6 +76,21 @@ class Portals:
         return rendered
 
 
+def mounts(routers, host_share):
+    """The mounts (for module `mounts`) that belong to the portals.
+
+    A link is a bind mount: a symlink inside a share would be resolved by the guest. The share that the HOST gives to
+    universe may be missing (`nofail`), as when universe's disk boots elsewhere.
+    """
+    found = [{'source': link['source'], 'target': '{0}/{1}'.format(router['portal']['path'], link['name']),
+              'fstype': 'none', 'options': 'bind,nofail'}
+             for router in routers for link in router['links']]
+    if host_share:
+        found.append({'source': host_share['tag'], 'target': host_share['mount'], 'fstype': '9p',
+                      'options': 'trans=virtio,version=9p2000.L,posixacl,rw,cache=none,nofail'})
+    return found
+
+
 def packages_list(packages):
     """The portal's file `packages`: one name a line, sorted, each once."""
     return ''.join(name + '\n' for name in sorted(set(packages)))

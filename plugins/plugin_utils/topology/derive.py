@@ -9,12 +9,13 @@ from typing import Any, Dict, Iterable, List, Optional, Set
 from netaddr import IPAddress, IPNetwork
 
 from .model import Network, Port, Router, Topology
-from .universe import default_device
+from .universe import default_device, foreign_devices
 
 
 def derive(topology: Topology, universe: Any) -> None:
     """Completes a topology that was just read. Whatever cannot be derived stays None."""
     topology.universe = universe
+    topology.ours = {network.name for network in topology.networks} - foreign_devices(universe)
     _connect(topology)
     for network in topology.networks:
         _addresses(network, [port for port in topology.ports() if port.network is network])
@@ -97,7 +98,7 @@ def _first_free(candidates: Iterable[int], taken: Set[int]) -> Optional[IPAddres
 def _uplink(network: Network, topology: Topology) -> None:
     network.uplink = network.fields.uplink
     if network.fields.forward == 'nat' and network.uplink is None and 'uplink' not in network.fields.wrong:
-        network.uplink = default_device(topology.universe, {other.name for other in topology.networks})
+        network.uplink = default_device(topology.universe, topology.ours)
 
 
 def _clients(router: Router, topology: Topology) -> None:

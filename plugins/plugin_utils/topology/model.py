@@ -6,7 +6,7 @@ problem neither hides another nor causes a second.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional, Set, Tuple
 
 from netaddr import IPAddress, IPNetwork
 
@@ -36,6 +36,8 @@ class Port:
 
 @dataclass
 class Network:
+    """One bridge with one subnet."""
+
     place: Place
     name: Optional[str]                     # as written, even where it is no possible name
     fields: Fields
@@ -51,6 +53,8 @@ class Network:
 
 @dataclass
 class Router:
+    """One virtual machine between two networks."""
+
     place: Place
     name: Optional[str]
     fields: Fields
@@ -63,6 +67,8 @@ class Router:
 
 @dataclass
 class Pool:
+    """One of the four folders of images and portals."""
+
     place: Place
     name: str
     path: Optional[str]
@@ -70,6 +76,8 @@ class Pool:
 
 @dataclass
 class Topology:
+    """All of it. `universe` is what `universe.parse` returned."""
+
     networks: List[Network]
     routers: List[Router]
     pools: List[Pool]
@@ -78,6 +86,8 @@ class Topology:
     alpine: Optional[Fields]
     mirror: Optional[str]
     universe: Any = None
+    # The devices that are our bridges, or will be once they are made.
+    ours: Set[Optional[str]] = field(default_factory=set)
 
     def ports(self) -> List[Port]:
         """Every port, bridges first, in declared order."""

@@ -60,8 +60,10 @@ class Place:
         return Place(self.problems, self.name, f'{self.field}.{key}' if self.field else key)
 
     def item(self, index: int) -> 'Place':
-        """The place of a list's item: `links` -> `links[0]`."""
-        return Place(self.problems, self.name, f'{self.field}[{index}]')
+        """The place of a list's item: `links` -> `links[0]`; of a whole variable's, an object of its own."""
+        if self.field:
+            return Place(self.problems, self.name, f'{self.field}[{index}]')
+        return Place(self.problems, f'{self.name}[{index}]')
 
     def wrong(self, value: Any, rule: str, remedy: str) -> _Wrong:
         """Notes that `value`, here, breaks `rule`. Returns WRONG, so that a reader can return this call."""
@@ -95,7 +97,7 @@ def show(value: Any, depth: int = 2) -> str:
     elif isinstance(value, int):
         text = _show_whole(value)
     elif isinstance(value, float):
-        text = float.__repr__(value) if math.isfinite(value) else '.nan' if value != value else '.inf'
+        text = float.__repr__(value) if math.isfinite(value) else _show_odd(value)
     elif isinstance(value, datetime.date):
         text = value.isoformat()
     elif isinstance(value, dict):
@@ -118,6 +120,11 @@ def _show_whole(value: int) -> str:
     # Python refuses to print a number of more than 4300 digits.
     digits = int(value.bit_length() * math.log10(2))
     return int.__repr__(value) if digits < 40 else f'<a number of about {digits} digits>'
+
+
+def _show_odd(value: float) -> str:
+    # As YAML writes them.
+    return '.nan' if math.isnan(value) else '.inf' if value > 0 else '-.inf'
 
 
 def _show_items(items: Any, brackets: str, depth: int) -> str:

@@ -63,7 +63,7 @@ def subnets_are_apart(topology: Topology) -> None:
 
 def subnets_are_not_universes(topology: Topology) -> None:
     """No network overlaps what universe itself reaches, else one of the two would be out of reach."""
-    used = taken(topology.universe, {network.name for network in topology.networks})
+    used = taken(topology.universe, topology.ours)
     for network in topology.networks:
         for subnet, device in used if network.subnet is not None else ():
             if _overlap(network.subnet, subnet):
@@ -192,12 +192,11 @@ def services_need_host_access(topology: Topology) -> None:
 
 def uplinks_lead_out(topology: Topology) -> None:
     """An uplink belongs to NAT, is known, and is a device of universe's own."""
-    ours = {network.name for network in topology.networks}
     for network in topology.networks:
         place, uplink, forward = network.place.key('uplink'), network.uplink, network.fields.forward
         if uplink is not None and forward == 'none':
             place.wrong(uplink, 'is used by nothing', 'write forward: nat too, or leave uplink out')
-        if uplink is not None and uplink in ours:
+        if uplink is not None and uplink in topology.ours:
             place.wrong(uplink, 'is a declared network, not a way out', "write one of universe's devices, e.g. ens12")
         if uplink is None and forward == 'nat' and 'uplink' not in network.fields.wrong:
             place.missing('is not written, and universe is not known to have a default route',
@@ -326,7 +325,9 @@ def links_stay_outside(topology: Topology) -> None:
                 break
 
 
-PORTALS_OWN = ('base-files', 'build', 'fstab', 'image', 'keys', 'nics', 'packages', 'repositories', 'runlevels', 'services')
+PORTALS_OWN = (
+    'base-files', 'build', 'fstab', 'image', 'keys', 'nics', 'packages', 'repositories', 'runlevels', 'services',
+)
 
 
 def links_hide_nothing(topology: Topology) -> None:

@@ -87,14 +87,17 @@ ALPINE = {
 }
 
 
-def _objects(word: str, keys: Dict[str, Key], make: Callable[[Place, Optional[str], Fields], Any]) -> Reader:
+def _objects(word: str, keys: Dict[str, Key], make: Callable[[Place, Optional[str], Fields], Any],
+             least: int = 0) -> Reader:
     """Makes a reader of a list of networks or routers. Problems of one are noted under its own name."""
     def read(value: Any, place: Place) -> Any:
         items = listed(value, place)
+        if items is not WRONG and len(items) < least:
+            return place.wrong(items, 'has no items', f'write at least {least}')
         done = []
         for index, item in enumerate([] if items is WRONG else items):
             name = _name_of(item)
-            at = Place(place.problems, f'{word} {name}' if name else f'{place.name}[{index}]')
+            at = Place(place.problems, f'{word} {name}') if name else place.item(index)
             fields = record(keys)(item, at)
             if fields is not WRONG:
                 done.append(make(at, name, fields))
@@ -116,7 +119,7 @@ class _Variables(Place):
 
 
 VARIABLES = {
-    'networks': Key(_objects('network', NETWORK, Network), required=True,
+    'networks': Key(_objects('network', NETWORK, Network, least=1), required=True,
                     example='- {name: universe0, subnet: 10.0.0.0/24, host_access: true}'),
     'routers': Key(_objects('router', ROUTER, Router), required=True, example='[]'),
     'pools': Key(sequence(record(POOL), unique=lambda pool: pool.name, unique_key='name'), default=[]),

@@ -4,7 +4,7 @@
 import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set
 
-from netaddr import IPNetwork
+from netaddr import AddrFormatError, IPNetwork
 
 from .values import SHORTEST_PREFIX
 
@@ -69,48 +69,52 @@ def _devices(lines: Iterable[str]) -> List[str]:
     return [one.group(1) for one in found if one]
 
 
-def default_device(universe: Any, ours: Set[str]) -> Optional[str]:
+def default_device(universe: Any, ours: Set[Optional[str]]) -> Optional[str]:
     """The device of universe's default route: of the lowest metric, one that is up before one that is down."""
-    defaults = [route for route in _entries(universe, 'routes')
-                if route.get('destination') == 'default' and _device(route) and _device(route) not in ours]
-    defaults.sort(key=lambda route: (bool(route.get('linkdown')), route.get('metric') or 0))
-    return _device(defaults[0]) if defaults else None
+    ways_out = [way_out for way_out in _ways_out(universe) if way_out['device'] not in ours]
+    ways_out.sort(key=lambda route: (route.get('linkdown') is True, _metric(route)))
+    return ways_out[0]['device'] if ways_out else None
 
 
-def taken(universe: Any, ours: Set[str]) -> List[Taken]:
+def taken(universe: Any, ours: Set[Optional[str]]) -> List[Taken]:
     """The subnets that universe uses on devices which are not `ours`, each once."""
-    found = {}
-    for key, entries in (('destination', 'routes'), ('address', 'addresses')):
-        for entry in _entries(universe, entries):
-            subnet = _subnet(entry.get(key))
-            if subnet is not None and _device(entry) not in ours:
-                found.setdefault(subnet, Taken(subnet, _device(entry)))
+    found: Dict[IPNetwork, Taken] = {}
+    for key, word in (('routes', 'destination'), ('addresses', 'address')):
+        for entry in _entries(universe, key, word, 'device'):
+            subnet = _subnet(entry[word])
+            if subnet is not None and entry['device'] not in ours:
+                found.setdefault(subnet, Taken(subnet, entry['device']))
     return list(found.values())
 
 
 def foreign_devices(universe: Any) -> Set[str]:
-    """The names of universe's devices that cannot be a bridge of ours: no bridge, or the way out."""
-    devices = {entry.get('name') for entry in _entries(universe, 'devices') if not entry.get('bridge')}
-    ways_out = {_device(entry) for entry in _entries(universe, 'routes') if entry.get('destination') == 'default'}
-    return {name for name in devices | ways_out if name}
+    """The names of universe's devices that cannot be a bridge of ours: those, and ways out, that are no bridge."""
+    devices = _entries(universe, 'devices', 'name')
+    names = {entry['name'] for entry in devices} | {way_out['device'] for way_out in _ways_out(universe)}
+    return names - {entry['name'] for entry in devices if entry.get('bridge') is True}
 
 
-def _entries(universe: Any, key: str) -> List[Dict[str, Any]]:
+def _ways_out(universe: Any) -> List[Dict[str, Any]]:
+    routes = _entries(universe, 'routes', 'destination', 'device')
+    return [route for route in routes if route['destination'] == 'default' and route['device']]
+
+
+def _metric(route: Dict[str, Any]) -> int:
+    metric = route.get('metric')
+    return metric if isinstance(metric, int) else 0
+
+
+def _entries(universe: Any, key: str, *words: str) -> List[Dict[str, Any]]:
+    """The entries of one of universe's lists that have these words."""
     entries = universe.get(key) if isinstance(universe, dict) else None
-    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    return [entry for entry in (entries if isinstance(entries, list) else [])
+            if isinstance(entry, dict) and all(isinstance(entry.get(word), str) for word in words)]
 
 
-def _device(entry: Dict[str, Any]) -> str:
-    device = entry.get('device')
-    return device if isinstance(device, str) else ''
-
-
-def _subnet(text: Any) -> Optional[IPNetwork]:
-    if not isinstance(text, str) or not re.fullmatch(r'[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?', text):
-        return None
+def _subnet(text: str) -> Optional[IPNetwork]:
     try:
         subnet = IPNetwork(text).cidr
-    except ValueError:      # 999.0.0.1; netaddr's AddrFormatError is one
+    except AddrFormatError:     # "default"
         return None
     # A wider one (0.0.0.0/1) is a way out, like the default route.
     return subnet if subnet.prefixlen >= SHORTEST_PREFIX else None

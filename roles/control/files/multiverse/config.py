@@ -20,14 +20,17 @@ def _router(number, entry):
     where = "routers[{0}]".format(number)
     if not isinstance(entry, dict):
         raise MultiverseError("{0}: {1!r} is not an object".format(where, entry))
-    name, mount, stage = entry.get("name"), entry.get("mount"), entry.get("stage")
+    portal = entry.get("portal")
+    if not isinstance(portal, dict):
+        raise MultiverseError("{0}.portal: {1!r} is not an object".format(where, portal))
+    name, mount, stage = entry.get("name"), portal.get("mount"), entry.get("stage")
     if not isinstance(name, str) or not NAME.match(name):
         raise MultiverseError("{0}.name: {1!r} is not a router name ({2})".format(where, name, NAME.pattern))
     if not isinstance(mount, str) or not MOUNT.match(mount) or ".." in mount:
-        raise MultiverseError("{0}.mount: {1!r} is not an absolute path".format(where, mount))
+        raise MultiverseError("{0}.portal.mount: {1!r} is not an absolute path".format(where, mount))
     if isinstance(stage, bool) or not isinstance(stage, int) or stage < 0:
         raise MultiverseError("{0}.stage: {1!r} is not a whole number from 0 on".format(where, stage))
-    return Router(name, entry.get("kind"), stage, entry.get("requires"), entry.get("tag"), mount)
+    return Router(name, entry.get("kind"), stage, entry.get("requires"), portal.get("tag"), mount)
 
 
 def parse(text):
@@ -46,6 +49,9 @@ def parse(text):
         if not isinstance(merged.get(key), str) or not merged[key]:
             raise MultiverseError("{0}: {1!r} is not a text".format(key, merged.get(key)))
     beat = merged["heartbeat"]
+    if isinstance(beat, str) and beat.isdigit():
+        # Older Ansible renders every number as text.
+        beat = int(beat)
     if isinstance(beat, bool) or not isinstance(beat, (int, float)) or not 0.05 <= beat <= 3600:
         raise MultiverseError("heartbeat: {0!r} is not a number of seconds from 0.05 to 3600".format(beat))
     routers = [_router(number, entry) for number, entry in enumerate(data["routers"])]

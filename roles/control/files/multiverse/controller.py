@@ -10,7 +10,7 @@ from . import programs
 from .guests import Guest
 from .observer import Domains, Pulse
 from .problems import Busy, RouterDown, UnknownRouter
-from .runs import SCRIPTS, History, Runner, summary
+from .runs import RUNNING, SCRIPTS, History, Runner, summary
 
 #: Requests that one router may keep waiting; a wedged guest holds this many threads and no more.
 SLOTS = 2
@@ -57,6 +57,12 @@ class Controller:
         """Threads that keep enough free for status requests while every router is wedged."""
         return 8 + SLOTS * len(self._order)
 
+    @property
+    def idle(self):
+        """Whether no script of ours is running in any router."""
+        histories = [handle.runner.history for handle in self._handles.values()]
+        return not any(run["state"] == RUNNING for history in histories for run in history.all())
+
     def start(self):
         self.domains.start()
         for name in self._order:
@@ -85,7 +91,8 @@ class Controller:
     def _running(self, handle):
         state = self.domains.domain(handle.config.name).state
         if state not in ("running", "unknown"):
-            raise RouterDown("router {0} is {1}; start it first".format(handle.config.name, state))
+            advice = "run the role 'routers'" if state == "absent" else "start it first"
+            raise RouterDown("router {0} is {1}; {2}".format(handle.config.name, state, advice))
 
     def status(self):
         """All routers and libvirt itself; asks no guest."""
@@ -123,7 +130,7 @@ class Controller:
             "boot_id": beat.boot_id if known else None,
             "provisioned": None if provision is None else provision["ok"],
             "last_runs": runs,
-            "running": summary(next((run for run in handle.runner.history.all() if run["state"] == "running"), None)),
+            "running": summary(next((run for run in handle.runner.history.all() if run["state"] == RUNNING), None)),
         }  # fmt: skip
 
     def execute(self, name, argv, stdin, env, timeout):

@@ -13,7 +13,9 @@ from .problems import BadReply, Problem, RunInProgress, UnknownRun
 log = logging.getLogger("routerd")
 
 SCRIPTS = ("packages", "provision")
-#: Finished runs kept for each router; the latest of each script always stays.
+#: With this argument a script changes nothing.
+CHECK = "--check"
+#: Finished runs kept for each router; the latest of each script always stays, real and --check.
 KEPT = 20
 TAIL = 16 * 1024
 MAX_RESULT = 256 * 1024
@@ -84,15 +86,20 @@ def summary(run):
     return None if run is None else dict((key, run[key]) for key in SUMMARY)
 
 
+def kind(run):
+    """(script, whether it only looked)"""
+    return run["script"], CHECK in run["arguments"]
+
+
 def kept(runs, limit=KEPT):
     """*runs* (newest first) without what is too old to keep."""
     latest = set()
     result = []
     for number, run in enumerate(runs):
-        if number < limit or run["script"] not in latest:
+        if number < limit or kind(run) not in latest:
             result.append(run)
         if run["state"] != RUNNING:
-            latest.add(run["script"])
+            latest.add(kind(run))
     return result
 
 
@@ -171,9 +178,9 @@ class History:
         raise UnknownRun("no run {0!r} here; it may be older than the last {1}".format(identifier[:64], KEPT))
 
     def last(self, script):
-        """The latest run of *script* that is over, or None."""
+        """The latest run of *script* that is over and did not only look, or None."""
         for run in self.all():
-            if run["script"] == script and run["state"] != RUNNING:
+            if kind(run) == (script, False) and run["state"] != RUNNING:
                 return run
         return None
 

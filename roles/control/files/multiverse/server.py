@@ -16,6 +16,7 @@ from . import api, config
 from .bodies import MAX_BODY
 from .controller import Controller
 from .errors import MultiverseError
+from .renewal import EXIT_CODE, Renewal
 
 log = logging.getLogger("routerd")
 
@@ -81,6 +82,12 @@ def _terminate(number, frame):
     raise SystemExit(0)
 
 
+def _renew(renewals):
+    log.info("code or configuration on disk have changed: starting anew")
+    renewals.append(True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="routerd", description="Controls the routers of this machine.")
     parser.add_argument("--config", default="/etc/multiverse/routerd.json", help="default: %(default)s")
@@ -89,6 +96,10 @@ def main(arguments=None):
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # Busy threads are normal here: a request waits for its guest.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    renewals = []
+    renewal = Renewal(
+        [options.config, os.path.dirname(os.path.abspath(__file__))], lambda: controller.idle, lambda: _renew(renewals)
+    )
     try:
         settings = config.load(options.config)
     except MultiverseError as error:
@@ -102,11 +113,12 @@ def main(arguments=None):
     server = listen(Endpoint(settings.socket, 0o660, api.make_app(controller), controller.threads), {})
     signal.signal(signal.SIGTERM, _terminate)
     controller.start()
+    renewal.start()
     log.info("serving %d routers on %s", len(settings.routers), settings.socket)
     notify("READY=1")
     server.run()
     controller.end()
-    return 0
+    return EXIT_CODE if renewals else 0
 
 
 if __name__ == "__main__":

@@ -4,9 +4,6 @@ import json
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import networks
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.networks import (
@@ -18,6 +15,8 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.netwo
     plan,
     to_xml,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 FOREIGN = """
 <network connections="1">
@@ -47,8 +46,11 @@ KEPT = [
 ]
 
 
+names = st.sampled_from(["universe0", "galaxy0", "star0"])
+
+
 @st.composite
-def declared_networks(draw, name=st.sampled_from(["universe0", "galaxy0", "star0"])):
+def declared_networks(draw, name=names):
     """Entries of the derived topology, each valid for libvirt."""
     hosts = draw(st.lists(st.integers(1, 254), min_size=3, max_size=6, unique=True))
     access = draw(st.booleans())

@@ -1,7 +1,6 @@
 """Networks: every case of tests/golden/networks, by one loop."""
 
 import pytest
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import networks
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.tests.unit.golden import canonical, cases

@@ -2,14 +2,13 @@
 
 import libvirt
 import pytest
-from hypothesis import HealthCheck, given, settings
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import networks
 from ansible_collections.multiverse.router_controller.plugins.module_utils.libvirt_connection import (
     connect,
     find_network,
 )
 from ansible_collections.multiverse.router_controller.tests.unit.plugins.module_utils.test_networks import models
+from hypothesis import HealthCheck, given, settings
 
 
 @pytest.fixture(scope="module")

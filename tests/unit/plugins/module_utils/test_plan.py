@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.plan import (
     Change,

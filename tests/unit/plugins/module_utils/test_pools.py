@@ -3,9 +3,6 @@
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import pools
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.pools import (
@@ -17,6 +14,8 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.pools
     plan,
     to_xml,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 FOREIGN_UUID = "35bb2ad9-388a-cdfe-461a-b8907f6e53fe"
 FOREIGN = """

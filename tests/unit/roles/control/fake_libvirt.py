@@ -11,7 +11,7 @@ from multiverse.problems import AgentRefused, AgentUnreachable, LibvirtUnreachab
 
 
 class FakeGuest:
-    """One domain and its agent. ``override`` (request dict -> reply text or exception) comes before the honest answer."""
+    """One domain and its agent. ``override``: request dict -> reply, exception, or None for the honest answer."""
 
     def __init__(self, state="running", number=1):
         self.domain = Domain(state, number if state == "running" else None)

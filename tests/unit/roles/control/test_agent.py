@@ -142,12 +142,13 @@ def test_lone_surrogates_do_not_survive():
 
 
 def test_exec_request_is_plain_data():
-    request = json.loads(agent.exec_request("/bin/sh", ["-c", 'echo "$1"', "\u00e4 ;\n"], b"\0in", {"B": "2", "A": "1 2"}))
+    arguments = ["-c", 'echo "$1"', "\u00e4 ;\n"]
+    request = json.loads(agent.exec_request("/bin/sh", arguments, b"\0in", {"B": "2", "A": "1 2"}))
     assert request == {
         "execute": "guest-exec",
         "arguments": {
             "path": "/bin/sh",
-            "arg": ["-c", 'echo "$1"', "\u00e4 ;\n"],
+            "arg": arguments,
             "capture-output": True,
             "input-data": b64(b"\0in"),
             "env": ["A=1 2", "B=2"],

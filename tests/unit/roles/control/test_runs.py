@@ -67,13 +67,14 @@ def test_history_survives_and_is_bounded(tmp_path):
     history = runs.History(path)
     first = run("packages", state="done", ok=True, inputs="old")
     history.put(first)
+    history.put(run("packages", state="done", ok=False, arguments=["--check"]))
     for _number in range(30):
         history.put(run(state="done", ok=True))
     again = runs.History(path)
     assert again.all() == history.all()
-    # The only run of packages.sh is older than the last twenty, and stays.
-    assert len(again.all()) == runs.KEPT + 1
-    assert again.last("packages")["inputs"] == "old"
+    # The only runs of packages.sh are older than the last twenty, and stay; one that only looked is not the last run.
+    assert len(again.all()) == runs.KEPT + 2
+    assert again.last("packages") == first
     assert again.get(first["id"]) == first
     assert stat.S_IMODE(os.stat(path).st_mode) & 0o007 == 0
     assert os.listdir(str(tmp_path)) == ["galaxy.json"]
