@@ -3,7 +3,6 @@
 import argparse
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import List, Optional
 from . import cgroup, clients, host, internet, inventory, model, netns, registry, requirements, rootfs, state
 from .errors import LabError
 from .model import DEFAULT_NAME, SUITES, Lab
-from .run import run
+from .run import discard, run
 
 ENTRY = str(Path(__file__).resolve().parents[1] / "lab")
 MIRROR_BUILDER = Path(__file__).resolve().parents[1] / "alpine" / "mirror.py"
@@ -79,7 +78,7 @@ def _take_down(lab: Lab) -> None:
         netns.sweep(lab.index, registry.indexes_in_use().get(lab.index, []))
         host.remove(lab)
         inventory.remove(lab)
-        shutil.rmtree(str(lab.directory), ignore_errors=True)
+        discard(lab.directory)
         registry.forget(lab)
         _lock(lab).unlink()
 

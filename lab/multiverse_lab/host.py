@@ -11,7 +11,7 @@ from typing import Dict, List
 from . import cgroup, debs, model, netns, state
 from .errors import LabError
 from .model import Lab
-from .run import run, write_atomic
+from .run import discard, run, write_atomic
 
 SUPERVISOR = "universe"
 REBOOTED = 133  # systemd-nspawn --keep-unit: the machine asked for a reboot
@@ -26,9 +26,20 @@ NSPAWN_ENVIRONMENT = {
 }
 
 
-def files(lab: Lab) -> Dict[str, str]:
-    """What makes a bare Debian this lab's host; paths from its root. As the Debian installer would write them."""
+def identity(lab: Lab) -> Dict[str, str]:
+    """What the operator's side relies on: how to reach the host, and whom it lets in; paths from its root."""
     key = lab.directory / "ssh"
+    return {
+        "etc/network/interfaces.d/management": "auto %s\niface %s inet static\n\taddress %s/30\n" % (
+            model.MANAGEMENT_NIC, model.MANAGEMENT_NIC, lab.address),
+        "root/.ssh/authorized_keys": (key / "id_ed25519.pub").read_text(),
+        "etc/ssh/ssh_host_ed25519_key": (key / "host_ed25519").read_text(),
+        "etc/ssh/ssh_host_ed25519_key.pub": (key / "host_ed25519.pub").read_text(),
+    }
+
+
+def files() -> Dict[str, str]:
+    """What makes a bare Debian a host of any lab, as the Debian installer would write it; paths from its root."""
     uplink = {"nic": model.UPLINK, "gateway": model.GATEWAY, "address": model.UNIVERSE, "prefix": model.UPLINK_PREFIX,
               "gateway6": model.GATEWAY6, "address6": model.UNIVERSE6, "prefix6": model.UPLINK_PREFIX6}
     return {
@@ -42,11 +53,6 @@ def files(lab: Lab) -> Dict[str, str]:
             "iface %(nic)s inet static\n\taddress %(address)s/%(prefix)d\n\tgateway %(gateway)s\n"
             "iface %(nic)s inet6 static\n\taddress %(address6)s/%(prefix6)d\n\tgateway %(gateway6)s\n"
             "\tdad-attempts 0\n" % uplink),
-        "etc/network/interfaces.d/management": "auto %s\niface %s inet static\n\taddress %s/30\n" % (
-            model.MANAGEMENT_NIC, model.MANAGEMENT_NIC, lab.address),
-        "root/.ssh/authorized_keys": (key / "id_ed25519.pub").read_text(),
-        "etc/ssh/ssh_host_ed25519_key": (key / "host_ed25519").read_text(),
-        "etc/ssh/ssh_host_ed25519_key.pub": (key / "host_ed25519.pub").read_text(),
     }
 
 
@@ -78,9 +84,8 @@ def make_disk(lab: Lab) -> None:
     for folder, mode in (("upper", 0o755), ("work", 0o755), ("upper/root", 0o700), ("upper/root/.ssh", 0o700)):
         (temporary / folder).mkdir(parents=True)
         (temporary / folder).chmod(mode)
-    for name, text in files(lab).items():
-        mode = 0o600 if name.endswith(("_key", "authorized_keys")) else 0o644
-        write_atomic(temporary / "upper" / name, text, mode)
+    for name, text in files().items():
+        write_atomic(temporary / "upper" / name, text)
     debs.give(kept_debs(lab), temporary / "upper")
     os.rename(str(temporary), str(lab.disk))
 
@@ -155,6 +160,9 @@ def ensure(lab: Lab, entry: str) -> None:
         cgroup.remove(lab, "universe")  # what a killed supervisor has left
         _forget_machine(lab)
         make_disk(lab)
+        for name, text in identity(lab).items():  # each time: the index or the keys may be new, the disk an old one
+            mode = 0o600 if name.endswith(("_key", "authorized_keys")) else 0o644
+            write_atomic(lab.disk / "upper" / name, text, mode)
         argv = [entry, "_supervise", "--name", lab.name]
         state.start(lab, SUPERVISOR, "universe", argv, lab.directory / "console.log")
     wait_for_ssh(lab)
@@ -186,7 +194,7 @@ def remove(lab: Lab) -> None:
     """Remove the host's disk and traces; its processes must be gone."""
     if state.settings(lab) and lab.disk.is_dir():
         debs.take(kept_debs(lab), lab.disk / "upper")
-    for temporary in (lab.disk, lab.disk.with_name(".new-" + lab.disk.name)):
-        shutil.rmtree(str(temporary), ignore_errors=True)
+    discard(lab.disk.with_name(".new-" + lab.disk.name))
+    discard(lab.disk)
     shutil.rmtree(str(lab.runtime), ignore_errors=True)
     _forget_machine(lab)

@@ -24,14 +24,14 @@ UPLINK = "ens12"
 SPARE_NICS = ("ens13", "ens14")
 MANAGEMENT_NIC = "mgmt0"
 
-GATEWAY, UNIVERSE, UPLINK_PREFIX = "198.51.100.1", "198.51.100.2", 29
-INTERNET_RANGE = "198.51.100.0/24"
+GATEWAY, UNIVERSE, UPLINK_PREFIX = "198.19.100.1", "198.19.100.2", 29
+INTERNET_RANGE = "198.19.100.0/24"
 GATEWAY6, UNIVERSE6, UPLINK_PREFIX6 = "2001:db8:1::1", "2001:db8:1::2", 64
 # Servers of the small internet. Both families, so that a leak over IPv6 is as visible as one over IPv4.
 SERVERS: Dict[str, Dict[str, Optional[str]]] = {
-    "dns": {"ipv4": "198.51.100.53", "ipv6": "2001:db8:53::53"},
-    "www": {"ipv4": "198.51.100.80", "ipv6": "2001:db8:80::80"},
-    "mirror": {"ipv4": "198.51.100.88", "ipv6": None},
+    "dns": {"ipv4": "198.19.100.53", "ipv6": "2001:db8:53::53"},
+    "www": {"ipv4": "198.19.100.80", "ipv6": "2001:db8:80::80"},
+    "mirror": {"ipv4": "198.19.100.88", "ipv6": None},
 }
 ZONE = "internet.test"
 
@@ -119,12 +119,12 @@ class Lab:
     @property
     def exit_address(self) -> str:
         """This machine on the network to the small internet, a /30."""
-        return "198.19.%d.1" % self.index
+        return "198.18.%d.5" % self.index
 
     @property
     def internet_address(self) -> str:
         """The small internet's gateway on the network to this machine."""
-        return "198.19.%d.2" % self.index
+        return "198.18.%d.6" % self.index
 
     def mac(self, kind: int, number: int) -> str:
         """A locally administered MAC address: 02:6d:76 ("mv"), index, kind of interface, number."""

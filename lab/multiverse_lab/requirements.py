@@ -17,6 +17,8 @@ PROGRAMS: Dict[str, str] = {
     "ssh": "openssh-client",
     "busybox": "busybox",
     "tcpdump": "tcpdump",
+    "ping": "iputils-ping",
+    "curl": "curl",
 }
 
 

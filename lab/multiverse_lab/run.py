@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -52,6 +53,15 @@ def write_atomic(path: Path, text: str, mode: int = 0o644) -> None:
         stream.flush()
         os.fsync(descriptor)
     os.replace(str(temporary), str(path))
+
+
+def discard(path: Path) -> None:
+    """Remove a folder and all in it. It gets another name first: half of it must never look like all of it."""
+    old = path.with_name(".old-" + path.name)
+    shutil.rmtree(str(old), ignore_errors=True)
+    if path.is_dir():
+        os.replace(str(path), str(old))
+        shutil.rmtree(str(old), ignore_errors=True)
 
 
 def read_json(path: Path, default: Any) -> Any:

@@ -85,7 +85,7 @@ def multidevs(connection):
 def apply(connection, desired, state, steps, on_stopped=None, stop_deadline=STOP_DEADLINE):
     """Carry out the steps of `domain_plan.steps`; returns Applied.
 
-    state: the State that was planned from, or None. on_stopped: called without arguments while the VM is off and
+    state: the State that was planned from, or None. on_stopped: called without arguments whenever the VM is off and
     defined, before it starts: the place to make its disk anew. stop_deadline: seconds a guest gets to shut down.
     Raises MultiverseError.
     """
@@ -235,8 +235,8 @@ def _detach(connection, name, port):
         if _wait(lambda: _card_xml(domain, port) is None, min(until, time.time() + UNPLUG_AGAIN)):
             return
     raise MultiverseError(
-        "router %s does not let go of its card %s within %s s. The card is out of every bridge, so nothing passes; to "
-        "get rid of it, restart the router." % (name, port.entry["mac"], UNPLUG_DEADLINE)
+        "router %s does not let go of its card %s within %s s. The card is out of every bridge; to get rid of it, "
+        "restart the router." % (name, port.entry["mac"], UNPLUG_DEADLINE)
     )
 
 

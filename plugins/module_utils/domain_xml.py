@@ -14,19 +14,9 @@ QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
 DOMAIN_TYPES = {"kvm": "kvm", "tcg": "qemu"}
 _ACCELS = {name: accel for accel, name in DOMAIN_TYPES.items()}
 # https://libvirt.org/formatdomain.html#memory-allocation: KB is 1000, KiB (and K) 1024 bytes; no unit means KiB.
-_UNITS = {
-    "b": 1,
-    "bytes": 1,
-    "KB": 1000,
-    "K": 1024,
-    "KiB": 1024,
-    "MB": 1000**2,
-    "M": 1024**2,
-    "MiB": 1024**2,
-    "GB": 1000**3,
-    "G": 1024**3,
-    "GiB": 1024**3,
-}
+_UNITS = {"b": 1, "bytes": 1}
+for _power, _letter in enumerate("KMGT", 1):
+    _UNITS.update({_letter: 1024**_power, _letter + "iB": 1024**_power, _letter + "B": 1000**_power})
 _MIB = 1024**2
 
 #: Devices that the model itself compares, so that a superfluous one is a difference of its field.
@@ -98,7 +88,7 @@ def agent_connected(text):
 
 
 def machine_family(machine):
-    """ "q35" for "pc-q35-7.2": libvirt pins the version at the first define, and it only has to stay there."""
+    """The family of a machine: "q35" for "pc-q35-7.2". libvirt pins the version when it first defines a domain."""
     return re.sub(r"^pc-|(-[0-9][0-9.]*)$", "", machine) if machine else machine
 
 
@@ -111,7 +101,9 @@ def _intruders(root):
 
 
 def _device_intruder(element):
-    return _DEVICE_RULES[element.tag](element) if element.tag in _DEVICE_RULES else None
+    if element.tag in _MODELLED or element.tag in _HARMLESS:
+        return None
+    return _DEVICE_RULES.get(element.tag, _always)(element)
 
 
 def _command_line(element):
@@ -133,37 +125,15 @@ def _unless(path, name, value):
     return lambda element: None if xml.attribute(element, path, name) == value else _always(element)
 
 
-# Every device that libvirt knows and that is neither modelled nor harmless. The list is closed on purpose, so that
-# <metadata> or <cpu> are not mistaken for devices; a device that a later libvirt invents is added here.
-_DEVICE_RULES = dict.fromkeys(
-    [
-        "crypto",
-        "graphics",
-        "hostdev",
-        "hub",
-        "lease",
-        "memory",
-        "nvram",
-        "parallel",
-        "pstore",
-        "redirdev",
-        "redirfilter",
-        "shmem",
-        "smartcard",
-        "sound",
-        "tpm",
-        "vsock",
-    ],
-    _always,
-)
-_DEVICE_RULES.update(
+#: Devices that are intruders in some forms only; whatever is in none of the three lists always is.
+_DEVICE_RULES = {
     # A PC has a PS/2 keyboard and mouse whether declared or not, and libvirt lists them.
-    input=_unless(".", "bus", "ps2"),
-    video=_unless("model", "type", "none"),
-    audio=_unless(".", "type", "none"),
+    "input": _unless(".", "bus", "ps2"),
+    "video": _unless("model", "type", "none"),
+    "audio": _unless(".", "type", "none"),
     # libvirt shows the first serial port a second time as <console>.
-    console=_unless("target", "type", "serial"),
-)
+    "console": _unless("target", "type", "serial"),
+}
 
 
 def _read_cpu(cpu):
@@ -198,15 +168,15 @@ def _read_vcpus(root):
     return 1 if found is None else int(found.get("current") or found.text)
 
 
+def _first_source(element, *names):
+    """Where a device leads; each type of it has an attribute of its own for that."""
+    found = [xml.attribute(element, "source", name) for name in names]
+    return next(filter(None, found), None)
+
+
 def _read_disk(element):
-    source = element.find("source")
-    path = (
-        None
-        if source is None
-        else next((source.get(name) for name in ("file", "dev", "name", "dir", "volume") if source.get(name)), None)
-    )
     return domains.disk(
-        path=path,
+        path=_first_source(element, "file", "dev", "name", "dir", "volume"),
         format=xml.attribute(element, "driver", "type"),
         target=xml.attribute(element, "target", "dev"),
         bus=xml.attribute(element, "target", "bus"),
@@ -217,23 +187,20 @@ def _read_disk(element):
 
 
 def _read_interface(element):
-    kind = element.get("type")
-    source = element.find("source")
-    names = ("bridge", "network", "dev", "path", "name")
     return domains.interface(
         mac=xml.attribute(element, "mac", "address"),
-        bridge=None if source is None else next((source.get(name) for name in names if source.get(name)), None),
-        type=kind,
+        bridge=_first_source(element, "bridge", "network", "dev", "path", "name"),
+        type=element.get("type"),
         model=xml.attribute(element, "model", "type"),
         link=xml.attribute(element, "link", "state") or "up",
     )
 
 
 def _read_share(element):
-    source, kind = element.find("source"), element.get("type", "mount")
+    kind = element.get("type", "mount")
     # Without a driver libvirt uses "path"; without an access mode "passthrough". Only a mount has a driver.
     return domains.share(
-        path=None if source is None else next(iter(source.attrib.values()), None),
+        path=_first_source(element, "dir", "file", "name", "dev", "socket", "usage"),
         tag=xml.attribute(element, "target", "dir"),
         read_only=element.find("readonly") is not None,
         multidevs=element.get("multidevs", "default"),

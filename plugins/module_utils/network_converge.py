@@ -25,7 +25,8 @@ def converge(connection, desired, absent=(), apply=True):
     names = [network.name for network in desired] + list(absent)
     current = read(connection, names)
     plan = plan_all(networks, desired, absent, current)
-    replugged = {name: [] if name in absent else _unplugged(name, plan.of(name)) for name in names}
+    # The forecast; a run puts in what really happened.
+    replugged = {name: _unplugged(name, plan.of(name)) for name in names}
     if apply and plan:
         for name in absent:
             if plan.of(name):
@@ -67,7 +68,7 @@ def _read(connection, name):
 
 
 def _unplugged(name, plan):
-    """The ports that a restart would unplug, for the preview."""
+    """The ports that a restart unplugs for a moment."""
     return bridge_ports.ports(name) if plan.effect == "restart" else []
 
 
@@ -95,39 +96,48 @@ def _remove(connection, name):
 def _apply(connection, desired, current, plan):
     """Apply one network's plan; returns the devices that were plugged in again."""
     known = find_network(connection, desired.name)
-    before = known and known.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE)
     with explained("defining network %s" % desired.name):
-        network = connection.networkDefineXML(networks.to_xml(desired, before))
+        working = known and known.XMLDesc(0)
+        base = known and known.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE)
+        network = connection.networkDefineXML(networks.to_xml(desired, base))
         network.setAutostart(True)
     replugged = []
     if current.live is None or plan.effect != "live" or not _update_live(network, current.live, desired):
-        replugged = _restart(connection, network, desired, before)
+        replugged = _restart(connection, network, desired, working)
     kernel_bridge.correct(desired.bridge, networks.bridge_fields(desired))
     return replugged
 
 
 def _update_live(network, live, desired):
     """Change ranges and reservations of a running network; False when libvirt refuses, and a restart has to do it."""
-    delete, add = libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST
-    sections = (
-        (libvirt.VIR_NETWORK_SECTION_IP_DHCP_RANGE, networks.range_element, live.dhcp, desired.dhcp),
-        (libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST, networks.host_element, live.reservations, desired.reservations),
-    )
-    steps = [(delete, s, element(e)) for s, element, old, new in sections for e in old if e not in new]
-    steps += [(add, s, element(e)) for s, element, old, new in sections for e in new if e not in old]
     try:
-        for command, section, element in steps:
+        for command, section, element in _live_updates(live, desired):
             network.update(command, section, -1, to_text(element), libvirt.VIR_NETWORK_UPDATE_AFFECT_LIVE)
     except libvirt.libvirtError:
         return False
     return networks.from_xml(network.XMLDesc(0)).fields == desired.fields
 
 
-def _restart(connection, network, desired, before):
+def _live_updates(live, desired):
+    """(command, section, element) for each entry that goes, then for each that comes."""
+    sections = (
+        (libvirt.VIR_NETWORK_SECTION_IP_DHCP_RANGE, networks.range_element, live.dhcp, desired.dhcp),
+        (libvirt.VIR_NETWORK_SECTION_IP_DHCP_HOST, networks.host_element, live.reservations, desired.reservations),
+    )
+    for section, element, old, new in sections:
+        for entry in old:
+            if entry not in new:
+                yield libvirt.VIR_NETWORK_UPDATE_COMMAND_DELETE, section, element(entry)
+        for entry in new:
+            if entry not in old:
+                yield libvirt.VIR_NETWORK_UPDATE_COMMAND_ADD_LAST, section, element(entry)
+
+
+def _restart(connection, network, desired, working):
     """Stop and start a network so that its bridge follows its definition; what was plugged in is plugged in again.
 
-    ``before``, the definition that worked until now, comes back when libvirt refuses to start the new one: a mistake
-    must not cost the running VMs their network.
+    ``working``, the definition that ran until now, comes back when libvirt refuses to start the new one: a mistake must
+    not cost the running VMs their network.
     """
     plugged = [(port, desired.bridge) for port in bridge_ports.ports(desired.bridge)]
     try:
@@ -135,7 +145,7 @@ def _restart(connection, network, desired, before):
             _stop(network, desired.bridge)
             network.create()
     except MultiverseError:
-        _restore(connection, before)
+        _restore(connection, working)
         raise
     finally:
         # Without a bridge there is nothing to plug into, and the error that says why is on its way.
@@ -150,12 +160,12 @@ def _stop(network, bridge):
         kernel_bridge.remove(bridge)
 
 
-def _restore(connection, before):
+def _restore(connection, working):
     """Best effort: the error that led here is the one to report."""
-    if before is None:
+    if working is None:
         return
     try:
-        network = connection.networkDefineXML(before)
+        network = connection.networkDefineXML(working)
         if not network.isActive():
             network.create()
     except libvirt.libvirtError:

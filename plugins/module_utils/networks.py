@@ -231,7 +231,7 @@ def plan(desired, current):
 
 def plan_removal(name, current):
     """The changes that remove a network: none when it does not exist or is not ours."""
-    return Plan([Change(KIND, name, "state", "present", "absent", "restart")] if current.ours else [])
+    return Plan([Change(KIND, name, "state", "present", "absent", "recreate")] if current.ours else [])
 
 
 def bridge_fields(desired):

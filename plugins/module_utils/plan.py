@@ -6,7 +6,7 @@ from collections import namedtuple
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 
 #: From harmless to heavy. ``live``: nothing that runs is interrupted. ``restart``: the object stops and starts again.
-#: ``recreate``: it is removed and made anew.
+#: ``recreate``: it is removed, and made anew where it is declared.
 EFFECTS = ("live", "restart", "recreate")
 
 

@@ -1,5 +1,6 @@
 """Names, addresses and records of a lab: derived, short enough, and never another lab's."""
 
+import ipaddress
 import pathlib
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "lab"))
 
-from multiverse_lab import model, registry, state  # noqa: E402
+from multiverse_lab import model, registry, run, state  # noqa: E402
 from multiverse_lab.errors import LabError  # noqa: E402
 
 CHECKOUT = pathlib.Path("/checkout")
@@ -96,3 +97,21 @@ def test_a_held_lock_is_not_waited_for(tmp_path):
     with registry.locked(tmp_path / "lock"), pytest.raises(LabError, match="another"):
         with registry.locked(tmp_path / "lock", wait=False):
             pass
+
+
+def test_a_folder_goes_as_a_whole(tmp_path):
+    for name in ("disk", ".old-disk"):  # the second one: of a removal that was killed
+        (tmp_path / name / "upper").mkdir(parents=True)
+    run.discard(tmp_path / "disk")
+    run.discard(tmp_path / "disk")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_internet_is_apart_from_every_lab_s_own_networks():
+    internet = ipaddress.ip_network(model.INTERNET_RANGE)
+    own = [ipaddress.ip_network(address + "/30", strict=False) for index in range(1, model.MAX_INDEX + 1)
+           for address in (lab(index).address, lab(index).exit_address)]
+    assert not any(internet.overlaps(network) for network in own)
+    assert len(set(own)) == 2 * model.MAX_INDEX
+    servers = [addresses["ipv4"] for addresses in model.SERVERS.values()]
+    assert all(ipaddress.ip_address(address) in internet for address in [model.GATEWAY, model.UNIVERSE, *servers])

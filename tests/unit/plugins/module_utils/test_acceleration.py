@@ -6,7 +6,6 @@ import pwd
 import stat
 
 import pytest
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import acceleration
 from ansible_collections.multiverse.router_controller.plugins.module_utils.acceleration import (
     Device,

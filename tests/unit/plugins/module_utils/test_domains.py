@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import domains
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 

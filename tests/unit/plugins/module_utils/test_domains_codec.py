@@ -3,13 +3,12 @@
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import domain_xml, domains
 from ansible_collections.multiverse.router_controller.plugins.module_utils.domain_xml import from_xml, to_xml
 from ansible_collections.multiverse.router_controller.plugins.module_utils.domains import router, sort_devices
 from ansible_collections.multiverse.router_controller.tests.unit.plugins.module_utils.test_domains import galaxy
+from hypothesis import given
+from hypothesis import strategies as st
 
 FOREIGN = """
 <domain type="kvm" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import domain_plan, domain_xml, domains
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.plan import Change

@@ -2,14 +2,13 @@
 
 import libvirt
 import pytest
-from hypothesis import HealthCheck, given, settings
-
 from ansible_collections.multiverse.router_controller.plugins.module_utils import domain_converge, domain_plan, domains
 from ansible_collections.multiverse.router_controller.plugins.module_utils.domain_xml import from_xml, is_ours, to_xml
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.libvirt_connection import connect
 from ansible_collections.multiverse.router_controller.tests.unit.plugins.module_utils.test_domains import galaxy
 from ansible_collections.multiverse.router_controller.tests.unit.plugins.module_utils.test_domains_codec import models
+from hypothesis import HealthCheck, given, settings
 
 
 @pytest.fixture
