@@ -81,7 +81,7 @@ class Provisioning(object):
         if router['agent'] == 'ok':
             entry.update(phase=provisioning.SCRIPTS[0], message='answers')
         else:
-            self._give_up_later(name, entry, router.get('agent_error') or 'its agent does not answer yet')
+            self._give_up_later(name, entry, 'its agent does not answer yet: it boots, or did not come up')
 
     def _preview(self, name, entry):
         """What can be said without touching: nothing of a router that is not there yet; it provisions itself at boot."""
