@@ -135,17 +135,22 @@ def _crosscheck(entries):
             errors.append("%s: declared twice; keep one entry" % entry["path"])
         seen[entry["path"]] = entry
     for entry in entries:
-        above = seen.get(posixpath.dirname(entry["path"]))
-        parent = entry["path"]
-        while above is None and parent not in ("/", ""):
-            parent = posixpath.dirname(parent)
-            above = seen.get(parent) if parent != entry["path"] else None
-        if above is None or above is entry or entry["state"] == "absent":
+        above = _nearest(posixpath.dirname(entry["path"]), seen)
+        if above is None or entry["state"] == "absent":
             continue
         if above["state"] != "directory":
             errors.append("%s: declared below %s, whose state is %s; make that a directory"
                           % (entry["path"], above["path"], above["state"]))
     return errors
+
+
+def _nearest(path, seen):
+    """The entry declared for `path` or the nearest folder above it, or None."""
+    while path not in seen:
+        if path == posixpath.dirname(path):
+            return None
+        path = posixpath.dirname(path)
+    return seen[path]
 
 
 def below(path, folders):
@@ -212,7 +217,7 @@ def _undeclared(desired, entries, exclusive, mounts):
     flat = [entry["path"] for entry in desired if entry["state"] != "directory"]  # what lies below goes with the change
     for path in [entry["path"] for entry in desired] + mounts:
         folder = below(path, exclusive)
-        while folder and path != folder and path not in ("/", ""):
+        while folder and path != folder:  # folder lies on the way up, so this ends
             kept.add(path)
             path = posixpath.dirname(path)
     changes = []

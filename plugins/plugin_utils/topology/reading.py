@@ -7,9 +7,10 @@ takes any value whatsoever, never raises, and returns plain Python values only: 
 """
 
 import difflib
+import re
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
-from .problems import WRONG, Place, bare, kind
+from .problems import HIDDEN, WRONG, Place, bare, kind
 
 MOST_ITEMS = 256        # of a list; far above any real topology, and keeps hostile ones cheap
 MOST_KEYS = 32          # of a mapping; the same
@@ -103,7 +104,10 @@ def whole(least: int, most: int, unit: str) -> Reader:
 
 
 def sequence(read: Reader, unique: Optional[Callable[[Any], Any]] = None, unique_key: str = '') -> Reader:
-    """Reads a list, item by item. Items are compared by `unique(item)`; a repeated one is noted at its `unique_key`."""
+    """Reads a list, item by item; a wrong one is None, so that the others can still be judged.
+
+    Items are compared by `unique(item)`; a repeated one is noted at its `unique_key`.
+    """
     def read_all(value: Any, place: Place) -> Any:
         items = listed(value, place)
         if items is WRONG:
@@ -113,12 +117,12 @@ def sequence(read: Reader, unique: Optional[Callable[[Any], Any]] = None, unique
         for index, item in enumerate(items):
             at = place.item(index)
             one = read(item, at)
-            done.append(one)
+            done.append(None if one is WRONG else one)
             mark = None if one is WRONG or unique is None else unique(one)
             if mark is not None and seen.setdefault(mark, index) != index:
                 at = at.key(unique_key) if unique_key else at
                 at.wrong(mark, f'is already in {place.field or place.name}[{seen[mark]}]', 'write it once')
-        return WRONG if any(one is WRONG for one in done) else done
+        return done
     return read_all
 
 
@@ -163,5 +167,8 @@ def _read_key(value: Any, key: Key, place: Place) -> Tuple[Any, bool]:
 def _refuse_unknown(value: Dict[Any, Any], keys: Dict[str, Key], place: Place) -> None:
     for name in value:
         if not (isinstance(name, str) and name in keys):
-            place.key(bare(name)).wrong(value[name], 'is given to an unknown key', did_you_mean(name, keys))
+            # It may be a secret under a mistyped key.
+            secret = isinstance(name, str) and re.search('pass|secret|key|token', name[:64].lower())
+            given = HIDDEN if secret else value[name]
+            place.key(bare(name)).wrong(given, 'is given to an unknown key', did_you_mean(name, keys))
 

@@ -340,7 +340,8 @@ def links_hide_nothing(topology: Topology) -> None:
 def _links(topology: Topology) -> Iterator[Tuple[Place, Fields]]:
     for router in topology.routers:
         for index, link in enumerate(router.fields.links or []):
-            yield router.place.key('links').item(index), link
+            if link is not None:
+                yield router.place.key('links').item(index), link
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -148,5 +148,5 @@ def read(raw: Any, problems: List[Problem]) -> Topology:
 
 def _pools(written: List[Fields], problems: List[Problem]) -> List[Pool]:
     """The four pools, in their fixed order; those not written are where they are by default."""
-    paths = {pool.name: pool.path for pool in written if pool.name}
+    paths = {pool.name: pool.path for pool in written if pool and pool.name}
     return [Pool(Place(problems, f'pool {name}'), name, paths.get(name, f'{DATA}/{name}')) for name in POOLS]

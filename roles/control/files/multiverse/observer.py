@@ -125,6 +125,8 @@ class Pulse(Loop):
             fresh = not same or beat.agent == "ok"
             beat = beat._replace(agent="unreachable", error=str(problem), booted=None, boot_id=None)
             self.pause = SHORTEST_RETRY if fresh else min(self.pause * 1.5, LONGEST_RETRY)
+        if beat.agent != self.beat.agent:
+            log.info("router %s: agent %s; %s", self._guest.name, beat.agent, beat.error or "no error")
         self.beat = beat._replace(at=time.monotonic(), domain_id=domain.id)
 
     def _identity(self, beat):

@@ -97,3 +97,15 @@ def test_messages_suggest_the_nearest_word():
 def test_a_derived_mac_asks_for_an_explicit_one():
     problems = problems_of({'set': {'networks.0.mac': '00:00:10:01:01:FE'}})
     assert [problem.remedy for problem in problems] == ['write an explicit mac']
+
+
+@pytest.mark.parametrize('path, value, rule', [
+    ('routers.1.base_files', 'a/' * 600, 'is 1200 characters long; at most 1024 are allowed'),
+    ('routers.1.base_files', 'a/' + 'b' * 256, 'has a part of more than 255 characters'),
+    ('routers.1.packages', ['a' * 129], 'is 129 characters long; at most 128 are allowed'),
+    ('user', 'a' * 32, 'is 32 characters long; at most 31 are allowed'),
+    ('routers.1.links', [{}] * 257, 'has 257 items'),
+    ('alpine', dict.fromkeys('abcdefghijklmnopqrstuvwxyz0123456789'), 'has 36 keys'),
+])
+def test_sizes_are_bounded(path, value, rule):
+    assert [problem.rule for problem in problems_of({'set': {path: value}})] == [rule]

@@ -66,19 +66,19 @@ def check(raw, universe):
 
 
 @given(VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_anything_at_all(raw):
     check(raw, {})
 
 
 @given(st.sampled_from(sorted(places(EVERYTHING['given']), key=str)), VALUES)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_anything_in_any_place(path, value):
     check(replaced(EVERYTHING['given'], path, value), EVERYTHING['universe'])
 
 
 @given(st.sampled_from(sorted(places(REFERENCE['universe']), key=str)), VALUES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_anything_in_universe(path, value):
     build(REFERENCE['given'], replaced(REFERENCE['universe'], path, value))
 
@@ -106,7 +106,7 @@ def inventories(draw):
 
 
 @given(inventories())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_trees_of_routers(raw):
     check(raw, {})
 
