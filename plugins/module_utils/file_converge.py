@@ -309,11 +309,27 @@ def _apply_one(change):
 
 
 def _remove(fd, name, change):
+    mount = _mount_id(fd)
     try:
-        _remove_tree(fd, name, _mount_id(fd))
+        _refuse_mounts(fd, name, mount)
+        _remove_tree(fd, name, mount)
     except OSError as error:
         if error.errno != errno.ENOENT:
             raise
+
+
+def _refuse_mounts(fd, name, mount):
+    """Look before anything is removed, so that a removal happens as a whole or not at all."""
+    inside = {name: _facts(fd, name, mount, 0)}
+    if inside[name]["kind"] == "directory" and not inside[name]["mount"]:
+        inner = os.open(name, _FOLDER, dir_fd=fd)
+        try:
+            _walk_fd(inner, name, mount, inside, set())
+        finally:
+            os.close(inner)
+    mounts = sorted(path for path, facts in inside.items() if facts["mount"])
+    if mounts:
+        raise MultiverseError("%s: something is mounted there; unmount it before it can be removed" % ", ".join(mounts))
 
 
 def _remove_tree(fd, name, mount):
@@ -327,7 +343,7 @@ def _remove_tree(fd, name, mount):
         return
     try:
         if _mount_id(inner) != mount:
-            raise MultiverseError("%s: something is mounted there; unmount it before it can be removed" % name)
+            raise MultiverseError("%s: something was just mounted there; unmount it before it can be removed" % name)
         for below in os.listdir(inner):
             _remove_tree(inner, below, mount)
     finally:

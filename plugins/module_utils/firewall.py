@@ -13,7 +13,7 @@ FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 CANARY = ("inet", "multiverse_canary")
 
 _HANDLE = re.compile(r"\s+# handle \d+$")
-_COUNTER = re.compile(r"\bcounter packets \d+ bytes \d+")
+_COUNTER = re.compile(r"\s*\bpackets \d+ bytes \d+")  # nft 0.7 cannot leave them out itself
 _TABLE = re.compile(r"^table (\S+) (\S+)$")
 
 
@@ -42,7 +42,7 @@ def canonical(listing):
     """A listing of nft without what changes by itself: counters, handles, blank lines and trailing spaces."""
     lines = []
     for line in listing.splitlines():
-        line = _COUNTER.sub("counter", _HANDLE.sub("", line)).rstrip()
+        line = _COUNTER.sub("", _HANDLE.sub("", line)).rstrip()
         if line:
             lines.append(line)
     return "\n".join(lines) + "\n" if lines else ""

@@ -19,7 +19,7 @@ nft add table %s %s
 nft -f "$1"
 nft list tables
 shift
-for table; do echo "@ $table"; nft -s list table $table; done
+for table; do echo "@ $table"; nft list table $table; done
 """ % model.CANARY
 _TIMEOUT = 60  # seconds for one nft command
 
@@ -96,7 +96,7 @@ def read_wanted(script, names):
 def read_live(names):
     """The tables of the kernel as nft lists them: {(family, name): listing, or None if there is no such table}."""
     present = model.parse_tables(_nft(["list", "tables"], "reading the firewall"))
-    return {name: _nft(["-s", "list", "table", name[0], name[1]], "reading the firewall") if name in present else None
+    return {name: _nft(["list", "table", name[0], name[1]], "reading the firewall") if name in present else None
             for name in names}
 
 

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Builds router images: base image + packages + our files, in one boot of a throwaway VM without privileges.
 
-No root inside a foreign filesystem, no loop device, no libguestfs: the filesystem is cut out of the base image, e2fsprogs'
-debugfs puts one script into it, that script does the rest as PID 1, and debugfs takes kernel and initramfs out again.
+No root inside a foreign filesystem, no loop device, no libguestfs: the filesystem is cut out of the base image, debugfs
+(e2fsprogs) puts one script into it, which does the rest as PID 1, and debugfs takes kernel and initramfs out again.
 """
 
 import base64

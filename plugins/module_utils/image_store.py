@@ -1,6 +1,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Base images on disk: taken from a mirror or a file, verified, and never under their name before they are complete."""
 
+import glob
 import hashlib
 import os
 import tempfile
@@ -42,7 +43,10 @@ class BaseImage(object):
         :raises MultiverseError: when it cannot be had, or is not what its sum says.
         """
         expected = self._declared or self._published_sum()
-        handle, temporary = tempfile.mkstemp(prefix='.fetch.', dir=os.path.dirname(self.path))
+        folder = os.path.dirname(self.path)
+        for leftover in glob.glob(os.path.join(glob.escape(folder), '.fetch.*')):
+            os.unlink(leftover)  # of a run that was killed
+        handle, temporary = tempfile.mkstemp(prefix='.fetch.', dir=folder)
         try:
             with os.fdopen(handle, 'wb') as target, self._open(self.source) as source:
                 found = _copy(source, target, self.source)
@@ -53,6 +57,8 @@ class BaseImage(object):
                         'multiverse_alpine.sha512' if self._declared else self.source + '.sha512'))
             os.chown(temporary, 0, group)
             os.chmod(temporary, 0o440)
+            if os.path.exists(self._sum_file):
+                os.unlink(self._sum_file)  # before: it must never stand beside an image that it is not the sum of
             os.rename(temporary, self.path)
         except BaseException:
             os.unlink(temporary)
@@ -68,13 +74,24 @@ class BaseImage(object):
         try:
             return open_url(source, timeout=60) if '://' in source else open(source, 'rb')
         except Exception as error:  # urllib, ssl, socket and OS errors alike: there is one thing to say
-            raise MultiverseError('{0} cannot be read: {1}; check multiverse_alpine and multiverse_alpine_mirror'.format(
-                source, error))
+            raise _unreadable(source, error)
+
+
+def _read(source, name):
+    try:
+        return source.read(BLOCK)
+    except Exception as error:  # a connection that breaks off, in whatever way
+        raise _unreadable(name, error)
+
+
+def _unreadable(source, error):
+    return MultiverseError('{0} cannot be read: {1}; check multiverse_alpine and multiverse_alpine_mirror'.format(
+        source, error))
 
 
 def _copy(source, target, name):
     digest, size = hashlib.sha512(), 0
-    for block in iter(lambda: source.read(BLOCK), b''):
+    for block in iter(lambda: _read(source, name), b''):
         size += len(block)
         if size > MAX_SIZE:
             raise MultiverseError('{0} is larger than {1} GiB; that is no Alpine image'.format(name, MAX_SIZE // 1024 ** 3))

@@ -38,7 +38,7 @@ def image_digest(base_sha512: str, packages: list, seed: dict) -> str:
 
     :param base_sha512: hex digest of the base image file.
     :param packages: names of apk packages; order and repetition do not matter.
-    :param seed: path -> sha256 hex of every file of the build portal.
+    :param seed: path -> mode and sha256 hex of every file of the build portal.
     """
     inputs = {'base': base_sha512.lower(), 'packages': sorted(set(packages)), 'seed': seed}
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode('utf-8')).hexdigest()[:16]
@@ -66,38 +66,43 @@ def find_filesystem(read, size: int, origin: str) -> tuple:
     """
     if _is_ext4(read, 0):
         return 0, size
-    found = [(start, length) for start, length in partitions(read)
-             if start + length <= size and _is_ext4(read, start)]
+    found = [(start, length) for start, length in partitions(read, size) if _is_ext4(read, start)]
     if len(found) != 1:
         raise MultiverseError('{0}: expected one ext4 filesystem (bare, or in an MBR or GPT partition), found {1}; '
                               'use an official Alpine cloud image for BIOS'.format(origin, len(found)))
     return found[0]
 
 
-def partitions(read) -> list:
-    """(offset, length) in bytes of the Linux partitions of a disk (UEFI specification 2.10, chapter 5)."""
+def partitions(read, size: int) -> list:
+    """(offset, length) in bytes of the Linux partitions of a disk (UEFI specification 2.10, chapter 5).
+
+    The tables are the image's word only: what does not lie inside its `size` bytes is left out.
+    """
     sector = read(0, SECTOR)
     if sector[510:512] != b'\x55\xaa':
         return []
     entries = [struct.unpack('<BxxxBxxxII', sector[446 + 16 * i:462 + 16 * i]) for i in range(4)]
     if any(kind == 0xee for _flag, kind, _start, _length in entries):
-        return _gpt_partitions(read)
-    return [(start * SECTOR, length * SECTOR) for _flag, kind, start, length in entries if kind == 0x83]
+        found = _gpt_partitions(read, size)
+    else:
+        found = [(start, length) for _flag, kind, start, length in entries if kind == 0x83]
+    return [(start * SECTOR, length * SECTOR) for start, length in found
+            if start > 0 and length > 0 and (start + length) * SECTOR <= size]
 
 
-def _gpt_partitions(read) -> list:
+def _gpt_partitions(read, size):
     header = read(SECTOR, SECTOR)
-    if header[:8] != b'EFI PART':
+    if len(header) < SECTOR or header[:8] != b'EFI PART':
         return []
     table, count, width = struct.unpack('<QII', header[72:88])
-    if not 128 <= width <= 4096 or count > 1024:
+    if not 128 <= width <= 4096 or count > 1024 or table * SECTOR + count * width > size:
         return []
     found = []
     for index in range(count):
         entry = read(table * SECTOR + index * width, 48)
         if len(entry) == 48 and entry[:16].hex() in LINUX_GPT_TYPES:
             first, last = struct.unpack('<QQ', entry[32:48])
-            found.append((first * SECTOR, (last - first + 1) * SECTOR))
+            found.append((first, last - first + 1))
     return found
 
 

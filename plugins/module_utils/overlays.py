@@ -20,7 +20,7 @@ def backing_file(header: bytes, path: str) -> str:
     if len(header) < 72 or header[:4] != QCOW2_MAGIC:
         raise MultiverseError('{0} is no qcow2 image; move it away and the next run makes a new one'.format(path))
     offset, length = struct.unpack('>QI', header[8:20])
-    return header[offset:offset + length].decode('utf-8', 'surrogateescape')
+    return header[offset:offset + length].decode('utf-8', 'replace') if offset else ''
 
 
 class Overlay(object):

@@ -23,7 +23,7 @@ PASSING = ('agent-unreachable', 'router-down', 'busy', 'run-in-progress', 'libvi
 
 
 def new_progress(now: float) -> dict:
-    """A router at the beginning. `phase` is agent, a script's name, done or failed; `run` is the run being waited for."""
+    """A router at the beginning. `phase` is agent, a script's name, done or failed; `run` is the run waited for."""
     return {'phase': 'agent', 'run': None, 'since': now, 'changes': [], 'message': '', 'results': {}}
 
 
@@ -84,7 +84,7 @@ class Provisioning(object):
             self._give_up_later(name, entry, 'its agent does not answer yet: it boots, or did not come up')
 
     def _preview(self, name, entry):
-        """What can be said without touching: nothing of a router that is not there yet; it provisions itself at boot."""
+        """What can be said without touching: nothing of a router not there yet, which provisions itself at boot."""
         try:
             running = self._client.router(name)['agent'] == 'ok'
         except MultiverseError:

@@ -27,7 +27,7 @@ Task = namedtuple('Task', 'router desired overlay image state plan')
 
 def desired_domain(router: dict, image: dict, overlay: Overlay, acceleration: dict, console: str,
                    multidevs: str) -> domains.Domain:
-    """The VM of one router of the topology. An ephemeral one runs on the read-only image itself, changes go to memory."""
+    """The VM of one router of the topology. An ephemeral one runs on the read-only image, changes go to memory."""
     if router['ephemeral']:
         disk = {'path': image['disk'], 'format': 'raw', 'read_only': True}
     else:
@@ -61,7 +61,7 @@ class Routers(object):
     def apply(self) -> None:
         """Carry the plan out, stage by stage; routers of one stage at the same time. Verifies every router.
 
-        :raises MultiverseError: naming each router that failed; the others of its stage are done, later stages are not begun.
+        :raises MultiverseError: naming each failed router; the others of its stage are done, later stages not begun.
         """
         for stage in sorted({task.router['stage'] for task in self._tasks}):
             tasks = [task for task in self._tasks if task.router['stage'] == stage]

@@ -6,8 +6,8 @@ module: images
 short_description: Build the images routers boot from
 description:
   - Fetches and verifies the Alpine base image, then builds one image per distinct set of packages in a throwaway VM.
-  - An image is named by the hash of its inputs (base image, packages, our own files), so one that is present is up to date
-    and is never built or changed again. Old images stay until a person removes them.
+  - An image is named by the hash of its inputs (base image, packages, our own files), so a present one is up to date and
+    is never built or changed again. Old images stay until a person removes them.
 author: The Multiverse OS authors
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
@@ -81,7 +81,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 images:
-  description: Per router its image, with C(hash), C(disk), C(kernel) and C(initrd). Empty in check mode before the portal exists.
+  description: Per router its image, with C(hash), C(disk), C(kernel), C(initrd). Empty in check mode without a portal.
   returned: always
   type: dict
 acceleration:

@@ -6,8 +6,8 @@ module: mounts
 short_description: Converge the bind mounts and shares that belong to the router controller
 description:
   - Keeps one marked line in C(/etc/fstab) per mount, and what is mounted equal to it.
-  - Lines without the mark (the mount option C(x-multiverse)) are never changed; marked lines that are no longer declared
-    are unmounted and removed.
+  - Lines without the mark (the mount option C(x-multiverse)) are never changed; marked lines no longer declared are
+    unmounted and removed.
 author: The Multiverse OS authors
 extends_documentation_fragment:
   - multiverse.router_controller.attributes

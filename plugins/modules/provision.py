@@ -5,10 +5,10 @@ DOCUMENTATION = r"""
 module: provision
 short_description: Run packages.sh and provision.sh inside the routers
 description:
-  - Waits until each router's guest agent answers, then has its scripts put right what differs from its portal; all routers
-    at once, through routerd. Shows how far each router is while it waits.
-  - Each script first looks (C(--check)). It runs for real only if it would change something, if its inputs changed since its
-    last run, or if that run failed.
+  - Waits until each router's guest agent answers, then has its scripts put right what differs from its portal; all
+    routers at once, through routerd. Shows how far each router is while it waits.
+  - Each script first looks (C(--check)). It runs for real only if it would change something, if its inputs changed since
+    its last run, or if that run failed.
 author: The Multiverse OS authors
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
@@ -23,7 +23,8 @@ options:
     type: dict
     required: true
   rendered:
-    description: Paths of portal files that this play changes. In check mode they tell which routers would be provisioned anew.
+    description:
+      - Paths of portal files that this play changes. In check mode they tell which routers would be provisioned anew.
     type: list
     elements: str
     default: []
@@ -51,8 +52,8 @@ EXAMPLES = r"""
 RETURN = r"""
 progress:
   description:
-    - Per router its C(phase), the C(changes) its scripts made (C(kind), C(name), C(action)), and per script its C(exit_code),
-      C(stdout) and C(stderr) under C(results).
+    - Per router its C(phase), the C(changes) its scripts made (C(kind), C(name), C(action)), and per script its
+      C(exit_code), C(stdout) and C(stderr) under C(results).
   returned: always
   type: dict
 finished:

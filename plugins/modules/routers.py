@@ -5,10 +5,10 @@ DOCUMENTATION = r"""
 module: routers
 short_description: Converge the router VMs
 description:
-  - Makes every router's disk and libvirt domain what the topology says, and starts what does not run, in the order of their
-    dependencies; routers that do not depend on each other at the same time.
-  - Compares the persistent definition, the running one, and the bridge each card is really plugged into. What can be put right
-    in a running VM is; the rest restarts that router and no other.
+  - Makes every router's disk and libvirt domain what the topology says, and starts what does not run, in the order of
+    their dependencies; routers that do not depend on each other at the same time.
+  - Compares the persistent definition, the running one, and the bridge each card is really plugged into. What can be put
+    right in a running VM is; the rest restarts that router and no other.
   - A domain without our mark is never touched. A disk that no longer fits its image is set aside, not removed.
 author: The Multiverse OS authors
 extends_documentation_fragment:

@@ -1,8 +1,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The portal folders: which files every router gets shared into it, rendered from the topology.
 
-Templates mirror the portal: ``templates/base-files/etc/hostname.j2`` becomes ``base-files/etc/hostname``. An egress type
-adds its own under ``templates/egress/TYPE/``, laid over the common ones.
+Templates mirror the portal: ``templates/base-files/etc/hostname.j2`` becomes ``base-files/etc/hostname``. An egress
+type adds its own under ``templates/egress/TYPE/``, laid over the common ones.
 """
 
 import base64
@@ -46,7 +46,7 @@ class Portals:
         return _entries(router['portal']['path'], portal, [link['name'] for link in router['links']])
 
     def build(self, topology, path):
-        """The entries of the build portal at `path`: what turns a base image into a router image, but for the packages."""
+        """The entries of the build portal at `path`: what turns a base image into a router's, but for the packages."""
         portal = self._common(topology['alpine'], [])
         del portal['packages']
         for name in ('build', 'runlevels'):

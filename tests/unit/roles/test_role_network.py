@@ -11,11 +11,13 @@ UNIVERSE = {"name": "universe0", "subnet": "10.0.0.0/24", "address": "10.0.0.1",
             "uplink": "ens12", "dhcp": {"first": "10.0.0.2", "last": "10.0.0.254"}}
 GALAXY = {"name": "galaxy0", "subnet": "10.1.1.0/24", "address": "10.1.1.254", "host_access": False, "forward": "none",
           "uplink": None, "dhcp": None}
-SECOND = dict(UNIVERSE, name="universe1", subnet="10.9.9.0/24", address="10.9.9.1", forward="none", uplink=None, dhcp=None)
+SECOND = dict(UNIVERSE, name="universe1", subnet="10.9.9.0/24", address="10.9.9.1", forward="none", uplink=None,
+              dhcp=None)
 
 
 def render(name, networks, services=()):
-    environment = Environment(loader=FileSystemLoader(str(ROLE / "templates")), trim_blocks=True, undefined=StrictUndefined)
+    environment = Environment(loader=FileSystemLoader(str(ROLE / "templates")), trim_blocks=True,
+                              undefined=StrictUndefined)
     return environment.get_template(name).render(network_topology={"networks": networks, "user": "multiverse"},
                                                  network_services=list(services), _network_rules="/f.nft")
 
@@ -86,12 +88,13 @@ def test_the_script_replaces_its_own_tables_and_names_the_uplink_in_no_drop(netw
 
 
 def test_the_bridge_helper_may_use_every_network():
-    allowed = [line for line in render("etc/qemu/multiverse.conf.j2", [UNIVERSE, GALAXY]).splitlines() if line[0] != "#"]
-    assert allowed == ["allow universe0", "allow galaxy0"]
+    lines = render("etc/qemu/multiverse.conf.j2", [UNIVERSE, GALAXY]).splitlines()
+    assert [line for line in lines if line[0] != "#"] == ["allow universe0", "allow galaxy0"]
 
 
 def test_the_firewall_is_up_before_the_network_and_stays_when_its_service_stops():
     unit = render("etc/systemd/system/multiverse-firewall.service.j2", [])
     assert "Before=network-pre.target" in unit and "ExecStart=/usr/sbin/nft -f /f.nft" in unit
     assert not re.search("^ExecStop", unit, re.MULTILINE)
-    assert "Requires=multiverse-firewall.service" in render("etc/systemd/system/libvirtd.service.d/multiverse.conf.j2", [])
+    drop_in = render("etc/systemd/system/libvirtd.service.d/multiverse.conf.j2", [])
+    assert "Requires=multiverse-firewall.service" in drop_in and "After=multiverse-firewall.service" in drop_in

@@ -13,8 +13,8 @@ RELEASES = VARS["_packages_releases"]
 # What Debian ships under these names in each release; a name that is not here was never looked up.
 KNOWN = {
     "ca-certificates", "dnsmasq-base", "e2fsprogs", "iproute2", "kmod", "libvirt-clients", "libvirt-daemon-system",
-    "nftables", "ovmf", "python3-bottle", "python3-libvirt", "python3-waitress", "qemu-system-common", "qemu-system-x86",
-    "qemu-utils", "vim",
+    "nftables", "ovmf", "python3-bottle", "python3-libvirt", "python3-waitress", "qemu-system-common",
+    "qemu-system-x86", "qemu-utils", "vim",
 }
 
 
@@ -47,7 +47,8 @@ def test_names_that_debian_does_not_have_stay_out():
 
 @pytest.mark.parametrize("retired", [False, True])
 def test_apt_reads_the_archive_only_on_a_retired_release(retired):
-    text = render("etc/apt/apt.conf.d/90multiverse.j2", _packages_retired=retired, _packages_sources="/etc/apt/ours.list")
+    text = render("etc/apt/apt.conf.d/90multiverse.j2", _packages_retired=retired,
+                  _packages_sources="/etc/apt/ours.list")
     assert 'APT::Install-Recommends "false";' in text and 'APT::Install-Suggests "false";' in text
     assert ('Dir::Etc::sourcelist "/etc/apt/ours.list";' in text) is retired
 

@@ -176,8 +176,15 @@ class TestExclusive:
                   {"path": str(mounted / "way/mnt"), "state": "directory", "mode": "0755"}], [str(mounted)])
         assert tree(mounted) == ["way", "way/mnt", "way/mnt/theirs"] and mode(mounted / "way/mnt") == 0o777
 
-    def test_a_removal_stops_at_a_mount_that_came_meanwhile(self, mounted):
-        with pytest.raises(MultiverseError, match="something is mounted there"):
+    def test_a_removal_with_a_mount_inside_removes_nothing(self, mounted):
+        (mounted / "also").write_text("x")
+        with pytest.raises(MultiverseError, match="p/way/mnt: something is mounted there"):
+            converge([{"path": str(mounted), "state": "absent"}])
+        assert tree(mounted) == ["also", "way", "way/mnt", "way/mnt/theirs"]
+
+    def test_a_removal_stops_at_a_mount_that_comes_meanwhile(self, mounted, monkeypatch):
+        monkeypatch.setattr(file_converge, "_refuse_mounts", lambda fd, name, mount: None)
+        with pytest.raises(MultiverseError, match="mnt: something was just mounted there"):
             converge([{"path": str(mounted), "state": "absent"}])
         assert (mounted / "way/mnt/theirs").read_text() == "precious"
 

@@ -26,8 +26,8 @@ class FakeNft:
             return tables + "".join("@ %s %s\n" % name + self.means[name] for name in NAMES)
         if command[1:] == ["list", "tables"]:
             return "".join("table %s %s\n" % name for name in self.live)
-        if command[1] == "-s":
-            return self.live[tuple(command[4:])]
+        if command[1:3] == ["list", "table"]:
+            return self.live[tuple(command[3:])]
         with open(command[2]) as stream:
             script = stream.read()
         self.loads += 1

@@ -53,8 +53,8 @@ Conf libssl3 (3.0.2 Debian-Security:12/stable-security [amd64])
     ("E: Unable to locate package nosuch\n", "nosuch is in none of this machine's package sources"),
     ("Package firefox is not available\nE: Package 'firefox' has no installation candidate\n",
      "firefox is in none of this machine's package sources"),
-    (" qemu-system-x86 : Depends: qemu-utils (= 2) but 1 is to be installed\nE: Unable to correct problems, you have held "
-     "broken packages.\n", "qemu-utils is held at its present version, which is in the way; release it with "
+    (" qemu-system-x86 : Depends: qemu-utils (= 2) but 1 is to be installed\nE: Unable to correct problems, you have "
+     "held broken packages.\n", "qemu-utils is held at its present version, which is in the way; release it with "
      "'apt-mark unhold qemu-utils'"),
     ("The following packages will be REMOVED:\n  exim4\nE: Packages need to be removed but remove is disabled.\n",
      "remove them by hand first"),

@@ -1,4 +1,4 @@
-"""The module `files` end to end, in a process of its own: result, diff, and nothing of a secret anywhere but its file."""
+"""The module `files` end to end, in a process of its own: results, diffs, and secrets nowhere but in their files."""
 
 import json
 import subprocess
@@ -16,8 +16,9 @@ def run(tmp_path):
     """Runs the module with arguments; its answer."""
     def call(check=False, **arguments):
         arguments.update(_ansible_check_mode=check, _ansible_diff=True, _ansible_no_log=False)
-        done = subprocess.run([sys.executable, "-m", NAME], cwd=str(COLLECTIONS), text=True, capture_output=True,
-                              input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}), env={"PYTHONPATH": str(COLLECTIONS)})
+        done = subprocess.run([sys.executable, "-m", NAME], text=True, capture_output=True,
+                              input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+                              env={"PYTHONPATH": str(COLLECTIONS)})
         return json.loads(done.stdout)
     return call
 
