@@ -36,6 +36,10 @@ class LabHost:
         """Run a command in a client of a network, which gets its lease first."""
         return run("lab/lab", "client", network, "--name", self.name, "--dhcp", "--", *command, check=check).stdout
 
+    def lease(self, network):
+        """The line that tells the lease of a network's client."""
+        return run("lab/lab", "client", network, "--name", self.name, "--dhcp", "--", "true").stderr.strip()
+
     def fetch(self, network):
         """The page of the small internet, as a client of a network gets it: {"client": address it is seen with}."""
         page = self.client(network, "curl", "-sS", "--max-time", "30", "http://www.internet.test/")

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import time
 
@@ -24,18 +25,21 @@ BUILD_SCRIPT = '/usr/lib/multiverse/build'
 REPORT_PORT = 'org.multiverse.build'
 MAC = '00:00:10:ff:ff:fe'       # on QEMU's own user network, seen by nobody
 MAX_REPORT = 64 * 1024
+MAX_CONSOLE = 8000              # bytes of its end that an error quotes from
 BLOCK = 1024 * 1024
 
 
 def seed_of(portal: str) -> dict:
-    """path -> sha256 of every file of the build portal that shapes an image: all but where packages come from."""
+    """path -> mode and sha256 of every file of the build portal that shapes an image: all but where packages come from.
+    """
     seed = {}
     for root, folders, names in os.walk(portal):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(root, name)
             with open(path, 'rb') as file:
-                seed[os.path.relpath(path, portal)] = hashlib.sha256(file.read()).hexdigest()
+                seed[os.path.relpath(path, portal)] = '{0:o} {1}'.format(
+                    os.stat(path).st_mode & 0o7777, hashlib.sha256(file.read()).hexdigest())
     seed.pop('repositories', None)
     return seed
 
@@ -67,6 +71,7 @@ class Build(object):
                       'sif {0} mode 0100755'.format(BUILD_SCRIPT))
         self._give_away()
         self._boot(timeout)
+        self._take_back()
         self._check_report()
         self._dump_kernel()
         self._publish()
@@ -91,8 +96,9 @@ class Build(object):
     def _extract(self, base):
         """The base image's one filesystem as a raw file, checked and grown."""
         info = json.loads(_run(['qemu-img', 'info', '--output=json', base]))
-        if 'backing-filename' in info or info['format'] not in ('qcow2', 'raw'):
-            raise MultiverseError('{0} is no self-contained qcow2 or raw image'.format(base))
+        if info['format'] not in ('qcow2', 'raw') or 'backing-filename' in info or 'data-file' in _specific(info):
+            raise MultiverseError('{0} is no self-contained qcow2 or raw image; use an official Alpine cloud image'.format(
+                base))
         _run(['qemu-img', 'convert', '-f', info['format'], '-O', 'raw', base, self._path('whole')])
         with open(self._path('whole'), 'rb') as file:
             def read(offset, length):
@@ -113,8 +119,9 @@ class Build(object):
         """Run debugfs requests; it reports errors on stderr and exits 0 all the same."""
         process = subprocess.Popen(
             ['debugfs', '-w', '-f', '-', self._path('disk')], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, universal_newlines=True)
-        output, errors = process.communicate(''.join(command + '\n' for command in commands))
+            stderr=subprocess.PIPE)
+        output, errors = (text.decode('utf-8', 'replace') for text in process.communicate(
+            ''.join(command + '\n' for command in commands).encode('utf-8')))
         complaints = [line for line in errors.splitlines()[1:]
                       if line.strip() and 'Ext2 directory already exists' not in line]
         if process.returncode or complaints:
@@ -136,6 +143,15 @@ class Build(object):
         for name in ('', 'disk', 'vmlinuz', 'initramfs'):
             os.chown(self._path(name), self._uid, self._gid)
         os.chmod(self._path('disk'), 0o600)
+
+    def _take_back(self):
+        """The VM is off. What its user left in the folder is worked on as root, so it has to be what we put there."""
+        os.chown(self._folder, 0, 0)
+        for name in os.listdir(self._folder):
+            facts = os.lstat(self._path(name))
+            if name != 'portal' and (not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1):
+                raise MultiverseError('building {0}: {1} was replaced while the VM ran; look who uses the account that '
+                                      'runs QEMU'.format(self._name, self._path(name)))
 
     def _domain(self):
         return domains.router(
@@ -165,17 +181,18 @@ class Build(object):
             with open(self._path('report'), 'rb') as file:
                 report = json.loads(file.read(MAX_REPORT).decode('utf-8'))
             step, code, log = str(report['step']), int(report['code']), base64.b64decode(report['log'])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise MultiverseError('building {0}: the VM ended without a report; the last lines of its console:\n{1}'.format(
                 self._name, self._console()))
         if code or step != 'done':
             raise MultiverseError('building {0}: step {1} failed with code {2}:\n{3}'.format(
-                self._name, step[:40], code, _tail(log)))
+                self._name, _printable(step[:40]), code % 256, _tail(log)))
 
     def _console(self):
         try:
             with open(self._path('console.log'), 'rb') as file:
-                return _tail(file.read()[-8000:])
+                file.seek(max(0, os.fstat(file.fileno()).st_size - MAX_CONSOLE))
+                return _tail(file.read(MAX_CONSOLE))
         except OSError:
             return '(no console output)'
 
@@ -232,17 +249,24 @@ def _copy_sparse(source, start, length, target):
 
 def _tail(data, lines=20):
     """The last lines of a guest's output, without control characters."""
-    text = data.decode('utf-8', 'replace')
-    return '\n'.join(re.sub(r'[^\x20-\x7e\xa0-\uffff]', '', line) for line in text.splitlines()[-lines:])
+    return '\n'.join(map(_printable, data.decode('utf-8', 'replace').splitlines()[-lines:]))
+
+
+def _printable(text):
+    return ''.join(character for character in text if character.isprintable())
+
+
+def _specific(info):
+    """What `qemu-img info` says of this format alone. `data-file` there is a file outside the image."""
+    return info.get('format-specific', {}).get('data', {})
 
 
 def _run(command, accept=(0,)):
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   universal_newlines=True)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise MultiverseError('{0} is not installed; the role packages installs it'.format(command[0]))
-    output, errors = process.communicate()
+    output, errors = (text.decode('utf-8', 'replace') for text in process.communicate())
     if process.returncode not in accept:
         raise MultiverseError('{0} failed with code {1}: {2}'.format(
             ' '.join(command), process.returncode, (errors or output).strip()[-2000:]))

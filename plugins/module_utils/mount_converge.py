@@ -14,7 +14,7 @@ FSTAB = '/etc/fstab'
 def read_fstab() -> str:
     """The text of fstab; empty where there is none (containers)."""
     try:
-        with open(FSTAB, encoding='utf-8', errors='surrogateescape') as file:
+        with open(FSTAB, encoding='utf-8', errors='surrogateescape', newline='') as file:
             return file.read()
     except FileNotFoundError:
         return ''
@@ -28,15 +28,17 @@ def read_mounted(desired: list, fstab: str) -> dict:
 
 
 def apply(desired: list, fstab: str, plan: mounts.Plan) -> list:
-    """Write fstab, unmount what went or changed, mount what is missing. Returns warnings.
+    """Unmount what went or changed, write fstab, mount what is missing. Returns warnings.
+
+    In this order, whatever stops it, the next run finds what is left to do: a line that is gone is not mounted.
 
     :raises MultiverseError: when something that may not fail cannot be mounted.
     """
-    _write_fstab(mounts.render(fstab, desired))
     points = _mount_points()
     for change in plan:
         if change.name in points:
             _run(['umount', change.name])
+    _write_fstab(mounts.render(fstab, desired))
     changed = {change.name for change in plan}
     warnings = []
     for mount in desired:
@@ -71,7 +73,7 @@ def _as_mounted(mount, source):
 def _mount_points():
     """target -> (source, type) of the topmost mount on each mount point (proc(5), mountinfo)."""
     points = {}
-    with open('/proc/self/mountinfo', encoding='utf-8', errors='surrogateescape') as file:
+    with open('/proc/self/mountinfo', encoding='utf-8', errors='surrogateescape', newline='\n') as file:
         for line in file:
             left, right = line.rstrip('\n').split(' - ', 1)
             fstype, source = right.split(' ')[:2]
@@ -81,7 +83,7 @@ def _mount_points():
 
 def _write_fstab(text):
     handle, temporary = tempfile.mkstemp(prefix='.fstab.', dir=os.path.dirname(FSTAB))
-    with os.fdopen(handle, 'w', encoding='utf-8', errors='surrogateescape') as file:
+    with os.fdopen(handle, 'w', encoding='utf-8', errors='surrogateescape', newline='') as file:
         file.write(text)
         os.fchmod(file.fileno(), 0o644)
         file.flush()

@@ -42,12 +42,9 @@ def is_current(runs: list, script: str, inputs: str) -> bool:
 
 
 def changes(run: dict) -> list:
-    """What a run changed, or with --check would change: [{kind, name, action}], bounded and of texts only."""
-    found = (run.get('result') or {}).get('changed')
-    if not isinstance(found, list):
-        return []
-    return [{key: str(entry.get(key, ''))[:200] for key in ('kind', 'name', 'action')}
-            for entry in found[:500] if isinstance(entry, dict)]
+    """What a run changed, or with --check would change: [{kind, name, action}], bounded and of plain texts only."""
+    return [{key: _plain(entry.get(key, ''), 200) for key in ('kind', 'name', 'action')}
+            for entry in _entries(run, 'changed')[:500]]
 
 
 def finding(run: dict) -> bool:
@@ -58,22 +55,34 @@ def finding(run: dict) -> bool:
 def failure(router: str, run: dict) -> str:
     """A failed run in words: router, script, line, and the last lines of output."""
     where = 'router {0}: {1}.sh'.format(router, run['script'])
-    failed = (run.get('result') or {}).get('failed')
-    entries = [entry for entry in failed if isinstance(entry, dict)] if isinstance(failed, list) else []
+    entries = _entries(run, 'failed')
     if not entries:
-        return '{0}: {1}\n{2}'.format(
-            where, run.get('error') or 'exit code {0}'.format(run.get('exit_code')), _tail(run.get('stderr') or run.get('stdout')))
+        said = _plain(run.get('error') or 'exit code {0}'.format(run.get('exit_code')), 500)
+        return '{0}: {1}\n{2}'.format(where, said, _tail(run.get('stderr') or run.get('stdout'))).rstrip()
     lines = []
     for entry in entries[:10]:
-        line = ' line {0}'.format(entry['line']) if isinstance(entry.get('line'), int) else ''
-        lines.append('{0}{1}: {2}'.format(where, line, str(entry.get('message', ''))[:500]))
+        line = ' line {0}'.format(entry['line']) if type(entry.get('line')) is int and 0 < entry['line'] < 1e6 else ''
+        step = _plain(entry.get('step', ''), 100)
+        step = ', ' + step if step and step != run['script'] + '.sh' else ''
+        lines.append('{0}{1}{2}: {3}'.format(where, line, step, _plain(entry.get('message', ''), 500)))
         lines.append(_tail(str(entry.get('output', ''))))
     return '\n'.join(line for line in lines if line)
 
 
+def _entries(run, key):
+    """The dicts of a list in the result of a run. The guest wrote it: it may be anything."""
+    result = run.get('result')
+    found = result.get(key) if isinstance(result, dict) else None
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _plain(value, longest):
+    """A text of the guest's, bounded and without what a terminal obeys."""
+    return ''.join(character for character in str(value)[:longest] if character.isprintable())
+
+
 def _tail(text, lines=20):
-    kept = [''.join(character for character in line if character.isprintable())[:300]
-            for line in (text or '').splitlines()[-lines:]]
+    kept = [_plain(line, 300) for line in (text or '').splitlines()[-lines:]]
     return '\n'.join('  ' + line for line in kept)
 
 

@@ -6,6 +6,7 @@ from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.multiverse.router_controller.plugins.module_utils import (
+    bridge_ports,
     domain_converge,
     domain_plan,
     domain_xml,
@@ -102,7 +103,9 @@ class Routers(object):
         fresh = any(change.field == 'disk.image' for change in task.plan)
         domain_converge.apply(self._connection, task.desired, task.state, steps,
                               on_stopped=lambda: self._make_overlay(task) if fresh else None)
-        domain_converge.verify(self._connection, task.desired)
+        state = domain_converge.verify(self._connection, task.desired)
+        for port in state.current.ports:
+            bridge_ports.silence(port.tap)
 
     def _make_overlay(self, task):
         owner = pwd.getpwnam(self._arguments['user'])

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: files
 short_description: Converge many files, folders and links at once, each of them atomically
 version_added: 0.1.0
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 description:
   - Writes each file under a temporary name in its own folder, syncs it and renames it, so that a reader sees the old
     content or the new one and a killed run leaves nothing half-written. Temporary files of a killed run are removed by

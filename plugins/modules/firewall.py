@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: firewall
 short_description: Converge nftables tables, live and in the file that is loaded at boot
 version_added: 0.1.0
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 description:
   - Compares the tables of the kernel with what the script means and loads the script, in one transaction, only if they
     differ. Somebody's C(nft add rule) in one of our tables is found and undone; tables of others are never touched.

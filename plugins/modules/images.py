@@ -8,7 +8,7 @@ description:
   - Fetches and verifies the Alpine base image, then builds one image per distinct set of packages in a throwaway VM.
   - An image is named by the hash of its inputs (base image, packages, our own files), so a present one is up to date and
     is never built or changed again. Old images stay until a person removes them.
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
 options:
@@ -126,7 +126,10 @@ def main():
         if plan and not module.check_mode:
             with connect(module.params['uri']) as connection:
                 converge.apply(connection)
-        module.exit_json(changed=bool(plan), changes=plan.to_result(), diff=plan.to_diff(), **converge.to_result())
+        result = converge.to_result()
+        if result['acceleration']['warning']:
+            module.warn(result['acceleration']['warning'])
+        module.exit_json(changed=bool(plan), changes=plan.to_result(), diff=plan.to_diff(), **result)
     except MultiverseError as error:
         module.fail_json(msg=str(error))
 

@@ -8,7 +8,7 @@ description:
   - Keeps one marked line in C(/etc/fstab) per mount, and what is mounted equal to it.
   - Lines without the mark (the mount option C(x-multiverse)) are never changed; marked lines no longer declared are
     unmounted and removed.
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
 options:

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: networks
 short_description: Converge libvirt networks and their bridges
 version_added: 0.1.0
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 description:
   - Defines, starts and repairs all networks of a router controller, over one libvirt connection.
   - Three views are compared with the declared network - libvirt's persistent definition, its live one, and the kernel's

@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: packages
 short_description: Upgrade, install and remove Debian packages, and say which one is in the way
 version_added: 0.1.0
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 description:
   - Refreshes the package lists if they are old or older than the sources, upgrades, installs and removes, in this
     order. Every step is simulated first. An installation never removes other packages.

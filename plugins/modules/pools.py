@@ -6,7 +6,7 @@ DOCUMENTATION = r"""
 module: pools
 short_description: Converge libvirt storage pools and their directories
 version_added: 0.1.0
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 description:
   - Makes each pool's directory, defines the pool in libvirt, starts it and has it start with libvirt, over one
     connection.

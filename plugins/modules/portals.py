@@ -10,7 +10,7 @@ description:
   - Renders one folder per router (and the one image builds use) on the controller and converges them on universe with
     M(multiverse.router_controller.files); what does not belong into a portal is removed from it.
   - Mounts each router's links into its portal with M(multiverse.router_controller.mounts).
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
 options:

@@ -9,7 +9,7 @@ description:
     routers at once, through routerd. Shows how far each router is while it waits.
   - Each script first looks (C(--check)). It runs for real only if it would change something, if its inputs changed since
     its last run, or if that run failed.
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
 options:

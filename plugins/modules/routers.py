@@ -10,7 +10,7 @@ description:
   - Compares the persistent definition, the running one, and the bridge each card is really plugged into. What can be put
     right in a running VM is; the rest restarts that router and no other.
   - A domain without our mark is never touched. A disk that no longer fits its image is set aside, not removed.
-author: The Multiverse OS authors
+author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
 options:

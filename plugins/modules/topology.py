@@ -15,7 +15,7 @@ description:
   - Runs on the controller. On universe it only reads routes, addresses and devices, to keep the declared subnets and
     names apart from them and to find the default uplink.
 author:
-  - The Multiverse OS authors
+  - The Multiverse OS authors (@multiverse-os)
 requirements:
   - netaddr, in the Python environment that Ansible runs in
   - iproute2 on universe

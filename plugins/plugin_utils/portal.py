@@ -102,17 +102,21 @@ def branch_url(alpine):
 
 
 def _user_files(name, folder, portal):
-    found, size = {}, 0
-    for file in _walk(folder):
+    files = _walk(folder)
+    if sum(file.stat().st_size for file in files) > MAX_BASE_FILES:
+        raise PortalError('router {0}: base_files {1} holds more than {2} MiB; share large folders as links'.format(
+            name, folder, MAX_BASE_FILES // 1024 ** 2))
+    found = {}
+    for file in files:
         target = 'base-files/' + file.relative_to(folder).as_posix()
-        if target in portal:
-            raise PortalError('router {0}: base_files has {1}, a file that is derived from the topology; remove {2}'.format(
-                name, target, file))
+        if not target.isprintable():
+            raise PortalError('router {0}: base_files: the file name {1!r} has characters that cannot be printed; '
+                              'rename it'.format(name, target))
+        for ours in portal:
+            if target == ours or target.startswith(ours + '/') or ours.startswith(target + '/'):
+                raise PortalError('router {0}: base_files has {1}, in the way of {2}, a file that is derived from the '
+                                  'topology; remove {3}'.format(name, target, ours, file))
         found[target] = _read(file)
-        size += len(found[target][0])
-        if size > MAX_BASE_FILES:
-            raise PortalError('router {0}: base_files {1} holds more than {2} MiB; share large folders as links'.format(
-                name, folder, MAX_BASE_FILES // 1024 ** 2))
     return found
 
 
@@ -121,11 +125,12 @@ def _walk(folder):
     files = []
     for root, folders, names in os.walk(folder):
         folders.sort()
-        for name in names:
+        for name in names + folders:
             path = Path(root) / name
-            if path.is_symlink() or not path.is_file():
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 raise PortalError('{0} is no regular file; a portal holds plain files'.format(path))
-            files.append(path)
+            if path.is_file():
+                files.append(path)
     return sorted(files)
 
 

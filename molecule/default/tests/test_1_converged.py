@@ -77,7 +77,7 @@ def test_no_router_has_graphics_ssh_or_a_mac_of_qemu(lab):
 
 
 def test_a_client_of_star_gets_its_lease_from_star(lab):
-    assert lab.client("star0", "true").startswith("star0 client 1: 10.2.2.")
+    assert lab.lease("star0").startswith("star0 client 1: 10.2.2.")
     leases = lab.router("star", "cat /var/lib/misc/dnsmasq.leases")
     assert "10.2.2." in leases
 

@@ -8,14 +8,19 @@ json_string() {
 		END { printf "\"" }'
 }
 
+# one_line TEXT: without the tabs and line ends that mean something in our notes.
+one_line() {
+	printf '%s' "$1" | tr '\n\t' '  '
+}
+
 # changed KIND NAME ACTION: notes one thing that differs from the portal (with --check) or was put right.
 changed() {
-	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >> "$RUN/changed"
+	printf '%s\t%s\t%s\n' "$1" "$(one_line "$2")" "$(one_line "$3")" >> "$RUN/changed"
 }
 
 # failed WHAT MESSAGE: notes a failure that does not stop the rest.
 failed() {
-	printf '%s\t%s\n' "$1" "$2" >> "$RUN/failed"
+	printf '%s\t%s\n' "$(one_line "$1")" "$(one_line "$2")" >> "$RUN/failed"
 }
 
 json_changed() {

@@ -9,6 +9,7 @@ set -u
 portal=$(cd "$(dirname "$0")" && pwd)
 . "$portal/lib.sh"
 [ -n "${RUN:-}" ] || traced "$0" "$@"
+umask 022  # the guest agent starts us with a stricter one
 
 mode="${1:-}"
 state=/var/lib/multiverse
@@ -34,7 +35,7 @@ name_nics() {
 			failed nics "there is no NIC with MAC $mac for $name; is it plugged in?"
 		elif [ "$current" != "$name" ]; then
 			changed nic "$name" "renamed from $current"
-			checking || { ip link set "$current" down && ip link set "$current" name "$name"; }
+			checking || { ip link set "$current" down; ip link set "$current" name "$name"; }
 		fi
 	done < "$portal/nics"
 }
@@ -46,29 +47,39 @@ same() {
 }
 
 put() {  # aside first, then renamed: a file is the old one or the new one
+	if [ -d "/$1" ] && [ ! -L "/$1" ]; then
+		echo "/$1 is a directory, where the portal has a file; remove it" >&2
+		return 1
+	fi
 	mkdir -p "/$(dirname "$1")"
 	cp "$portal/base-files/$1" "/$1.multiverse-new"
 	chmod "$(stat -c %a "$portal/base-files/$1")" "/$1.multiverse-new"
 	chown root:root "/$1.multiverse-new"
-	[ ! -d "/$1" ] || [ -L "/$1" ] || return 1
 	mv -fT "/$1.multiverse-new" "/$1"
+}
+
+# What we put there, to tell later what the portal no longer has.
+keep_manifest() {
+	mkdir -p "$state"
+	cp "$RUN/manifest" "$manifest.new"
+	mv -f "$manifest.new" "$manifest"
 }
 
 mirror_files() {
 	local file
 	(cd "$portal/base-files" && find . -type f | sed 's,^\./,,' | sort) > "$RUN/manifest"
-	while read -r file; do
+	while IFS= read -r file; do
 		same "$file" && continue
 		changed file "/$file" "$([ -e "/$file" ] && echo updated || echo added)"
 		checking || put "$file"
 	done < "$RUN/manifest"
-	[ ! -f "$manifest" ] || while read -r file; do
+	[ ! -f "$manifest" ] || while IFS= read -r file; do
 		if ! grep -qxF "$file" "$RUN/manifest" && [ -f "/$file" ]; then
 			changed file "/$file" removed
 			checking || rm -f "/$file"
 		fi
 	done < "$manifest"
-	checking || cmp -s "$RUN/manifest" "$manifest" || { mkdir -p "$state" && cp "$RUN/manifest" "$manifest"; }
+	checking || cmp -s "$RUN/manifest" "$manifest" || keep_manifest
 }
 
 keep_hostname() {
@@ -84,10 +95,10 @@ keep_fstab() {
 	local line target
 	read -r line < "$portal/fstab"
 	target=$(echo "$line" | awk '{ print $2 }')
-	[ "$(awk -v t="$target" '$2 == t' /etc/fstab)" = "$line" ] && return
+	[ "$(awk -v t="$target" '$1 !~ /^#/ && $2 == t' /etc/fstab)" = "$line" ] && return
 	changed file /etc/fstab "portal line set"
 	checking && return
-	awk -v t="$target" '$2 != t' /etc/fstab > /etc/fstab.multiverse-new
+	awk -v t="$target" '$1 ~ /^#/ || $2 != t' /etc/fstab > /etc/fstab.multiverse-new
 	echo "$line" >> /etc/fstab.multiverse-new
 	mv -f /etc/fstab.multiverse-new /etc/fstab
 }
@@ -97,7 +108,7 @@ set_sysctls() {
 	local file="$portal/base-files/etc/sysctl.d/multiverse.conf" name equals value
 	grep '^[a-z]' "$file" > "$RUN/wanted"
 	# shellcheck disable=SC2046  # a list of names on purpose
-	sysctl -e $(cut -d ' ' -f 1 "$RUN/wanted") > "$RUN/found"
+	sysctl -e $(cut -d ' ' -f 1 "$RUN/wanted") > "$RUN/found" || true  # not there (yet): it differs
 	grep -vxFf "$RUN/found" "$RUN/wanted" > "$RUN/differ" || true
 	while read -r name equals value; do
 		changed sysctl "$name" "set to $value"
@@ -107,7 +118,7 @@ set_sysctls() {
 
 # triggered PATTERN...: is one of the changed files among those this service reads?
 triggered() {
-	local pattern file
+	local pattern kind file action
 	for pattern in "$@"; do
 		while IFS="$(printf '\t')" read -r kind file action; do
 			[ "$kind" = file ] || continue
