@@ -34,9 +34,14 @@ test: lint unit sanity compatibility molecule
 
 lint: $(READY)
 	ruff check .
+	ruff format --check .
 	vermin --quiet -t=3.5- --no-tips --violations plugins/modules plugins/module_utils roles/*/files
+	vermin --quiet -t=3.9- --no-tips --violations plugins/action plugins/plugin_utils
 	yamllint --strict .
-	shellcheck --severity=warning $$(git ls-files '*.sh' roles/routers/files/build)
+	shellcheck --severity=warning .ci/run benchmarks/*.sh tests/*.sh
+	# The guests' shell is busybox's, which is closest to dash.
+	shellcheck --severity=warning --shell=dash roles/portal/files/*.sh roles/routers/files/build \
+		roles/routers/files/image/etc/init.d/* $$(git ls-files 'lab/*.sh')
 	ansible-lint --offline -q
 	antsibull-changelog lint
 

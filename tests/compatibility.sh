@@ -65,7 +65,8 @@ check() {
 	mkdir "$folder/variables"
 	PATH=$folder/bin:$PATH ansible-playbook --extra-vars "folder=$folder" tests/compatibility.yml
 	python -m pytest -q -p no:cacheprovider tests/unit/plugins/action tests/unit/plugins/modules tests/unit/roles/test_role_*.py
-	# What comes out is the same with each.
+	# What comes out is the same with each; but a number on its own is text for the older ones, until a module takes it.
+	sed -i -E 's/: "(0|[1-9][0-9]*)"(,?)$/: \1\2/' "$folder"/variables/*
 	if [ -e "$folder/first" ]; then
 		diff -r "$folder/first" "$folder/variables"
 		rm -r "$folder/variables"

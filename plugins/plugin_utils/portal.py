@@ -49,6 +49,8 @@ class Portals:
         """The entries of the build portal at `path`: what turns a base image into a router's, but for the packages."""
         portal = self._common(topology['alpine'], [])
         del portal['packages']
+        # Read by nobody: as every file here it is part of an image's name, so a raised revision means another image.
+        portal['revision'] = _text('{0}\n'.format(topology['alpine']['revision']))
         for name in ('build', 'runlevels'):
             portal[name] = _read(self._image / name)
         for file in _walk(self._image / 'image'):

@@ -88,6 +88,7 @@ def _alpine(topology: Topology) -> Dict[str, Any]:
         'sha512': fields.sha512,
         'mirror': topology.mirror,
         'keys': plain(fields.keys),
+        'revision': fields.revision,
     }
 
 

@@ -84,6 +84,7 @@ ALPINE = {
     'image': Key(values.image),
     'sha512': Key(values.sha512),
     'keys': Key(sequence(record(APK_KEY), unique=lambda key: key.name, unique_key='name'), default=[]),
+    'revision': Key(whole(0, 999999, 'raised by one'), default=0),
 }
 
 

@@ -105,12 +105,12 @@ keep_fstab() {
 
 # Every parameter of our sysctl file, compared with the kernel's own value: sysctl prints what the file says.
 set_sysctls() {
-	local file="$portal/base-files/etc/sysctl.d/multiverse.conf" name equals value
+	local file="$portal/base-files/etc/sysctl.d/multiverse.conf" name value
 	grep '^[a-z]' "$file" > "$RUN/wanted"
 	# shellcheck disable=SC2046  # a list of names on purpose
 	sysctl -e $(cut -d ' ' -f 1 "$RUN/wanted") > "$RUN/found" || true  # not there (yet): it differs
 	grep -vxFf "$RUN/found" "$RUN/wanted" > "$RUN/differ" || true
-	while read -r name equals value; do
+	while read -r name _ value; do
 		changed sysctl "$name" "set to $value"
 		checking || sysctl -q -w "$name=$value"
 	done < "$RUN/differ"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154  # openvpn sets dev
 # Runs when the tunnel of a client goes down: the user's own script, DNS as it was, then the service is inactive.
 
 [ -z "${RC_SVCNAME:-}" ] || [ ! -x "/etc/openvpn/$RC_SVCNAME-down.sh" ] || "/etc/openvpn/$RC_SVCNAME-down.sh" "$@"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck disable=SC2154  # openvpn sets dev
 # Runs when the tunnel of a client is up: DNS as the server wants it, the user's own script, then the service is started.
 
 resolver() {
