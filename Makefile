@@ -36,7 +36,7 @@ lint: $(READY)
 	ruff check .
 	ruff format --check .
 	vermin --quiet -t=3.5- --no-tips --violations plugins/modules plugins/module_utils roles/*/files
-	vermin --quiet -t=3.9- --no-tips --violations plugins/action plugins/plugin_utils
+	vermin --quiet -t=3.9- --no-tips --violations plugins/action plugins/plugin_utils lab
 	yamllint --strict .
 	shellcheck --severity=warning .ci/run benchmarks/*.sh tests/*.sh
 	# The guests' shell is busybox's, which is closest to dash.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much longer does the module `images` take than the same steps by hand? Both on one lab host, turn by turn.
 
-Needs a converged lab (`make lab`). Prints the times and their ratio, and ends with 1 when the ratio is above the promise.
+Needs a converged lab (`make lab`). Prints the times and their ratio, and ends with 1 when that is above the promise.
 Only the ratio means anything: the machine is shared.
 """
 
@@ -33,14 +33,25 @@ def ssh(name, *command):
 def by_module(name, image):
     """One build by the module, of an image that is removed again."""
     arguments = {
-        "uri": "qemu:///session?socket=/run/multiverse/libvirt/libvirt-sock", "source": image, "user": "multiverse",
-        "base_folder": f"{DATA}/base-images", "image_folder": f"{DATA}/benchmark",
+        "uri": "qemu:///session?socket=/run/multiverse/libvirt/libvirt-sock",
+        "source": image,
+        "user": "multiverse",
+        "base_folder": f"{DATA}/base-images",
+        "image_folder": f"{DATA}/benchmark",
         "portal": f"{DATA}/network-controller/build.portal.multiverse",
         "routers": [{"name": "benchmark", "packages": PACKAGES}],
     }
     ssh(name, f"rm -rf {DATA}/benchmark && install -d -g multiverse -m 0750 {DATA}/benchmark")
-    taken = timed("ansible", "-i", f".lab/{name}/inventory.yml", "universe", "-m",
-                  "multiverse.router_controller.images", "-a", json.dumps(arguments))
+    taken = timed(
+        "ansible",
+        "-i",
+        f".lab/{name}/inventory.yml",
+        "universe",
+        "-m",
+        "multiverse.router_controller.images",
+        "-a",
+        json.dumps(arguments),
+    )
     ssh(name, f"test -s {DATA}/benchmark/router-*.raw && rm -rf {DATA}/benchmark")
     return taken
 
@@ -49,7 +60,8 @@ def by_hand(name, image):
     """One build by hand; copying the script and connecting count as they do for the module."""
     script = (ROOT / "benchmarks/image_build.sh").read_text(encoding="utf-8")
     base = f"{DATA}/base-images/{image.rsplit('/', 1)[-1]}"
-    return ssh(name, f"bash -s <<'EOF' -- {base} {DATA}/network-controller/build.portal.multiverse {' '.join(PACKAGES)}\n{script}\nEOF")
+    portal = f"{DATA}/network-controller/build.portal.multiverse"
+    return ssh(name, f"bash -s <<'EOF' -- {base} {portal} {' '.join(PACKAGES)}\n{script}\nEOF")
 
 
 def main():

@@ -53,8 +53,18 @@ class Apk:
     def make_index(self, directory):
         """Build the signed index of a folder of packages, under the name apk asks for by default."""
         packages = sorted(str(path) for path in pathlib.Path(directory).glob("*.apk"))
-        self.run(["mkndx", "--keys-dir", str(self.public.parent), "--sign-key", str(self.private), "--output",
-                  str(pathlib.Path(directory) / "APKINDEX.tar.gz")] + packages)
+        self.run(
+            [
+                "mkndx",
+                "--keys-dir",
+                str(self.public.parent),
+                "--sign-key",
+                str(self.private),
+                "--output",
+                str(pathlib.Path(directory) / "APKINDEX.tar.gz"),
+            ]
+            + packages
+        )
 
     def run(self, arguments):
         """Run apk against the unpacked root; its output appears only with its error."""

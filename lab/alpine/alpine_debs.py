@@ -64,8 +64,13 @@ class Pool:
         self.unpacked.mkdir(parents=True, exist_ok=True)
         try:
             # Asked in a folder without packages: apt-get names only what it would have to fetch.
-            uris = subprocess.run(command + ["--print-uris"] + names, check=True, stdout=subprocess.PIPE,
-                                  universal_newlines=True, cwd=str(self.unpacked)).stdout
+            uris = subprocess.run(
+                command + ["--print-uris"] + names,
+                check=True,
+                stdout=subprocess.PIPE,
+                universal_newlines=True,
+                cwd=str(self.unpacked),
+            ).stdout
             subprocess.run(command + names, check=True, cwd=str(self.downloads))
         except subprocess.CalledProcessError as error:
             raise SystemExit("cannot download {}: {}; run `apt-get update`?".format(" ".join(names), error)) from None
@@ -73,8 +78,12 @@ class Pool:
 
     def _unpack(self, path):
         subprocess.run(["dpkg-deb", "-x", str(path), str(self.unpacked)], check=True)
-        fields = subprocess.run(["dpkg-deb", "-f", str(path), "Package", "Version", "Depends", "Pre-Depends"],
-                                check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+        fields = subprocess.run(
+            ["dpkg-deb", "-f", str(path), "Package", "Version", "Depends", "Pre-Depends"],
+            check=True,
+            stdout=subprocess.PIPE,
+            universal_newlines=True,
+        ).stdout
         values = dict(line.split(": ", 1) for line in fields.splitlines())
         depends = dependencies(values.get("Depends", "")) + dependencies(values.get("Pre-Depends", ""))
         return values["Package"], values["Version"], depends

@@ -50,4 +50,4 @@ def _offset(segments, address):
 
 
 def _string(data, offset):
-    return data[offset:data.index(b"\0", offset)].decode("ascii")
+    return data[offset : data.index(b"\0", offset)].decode("ascii")

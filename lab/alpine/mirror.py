@@ -59,8 +59,9 @@ def check_tools():
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     os.environ["PATH"] = path
     missing = [tool for tool in TOOLS if not shutil.which(tool, path=path)]
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
-                      stderr=subprocess.DEVNULL).returncode:
+    if subprocess.run(
+        [sys.executable, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ).returncode:
         missing.append("pip in {}".format(sys.executable))
     if os.geteuid() != 0:
         missing.append("root (files in the image and the packages have owners)")
@@ -191,20 +192,30 @@ def split_services(tree):
 def metadata(package, version):
     """The fields of a package as ``apk mkpkg`` names them."""
     return {
-        "name": package.name, "version": version, "arch": ARCHITECTURE, "description": package.description,
-        "license": "custom", "origin": package.name, "depends": " ".join(package.depends).format(version=version),
+        "name": package.name,
+        "version": version,
+        "arch": ARCHITECTURE,
+        "description": package.description,
+        "license": "custom",
+        "origin": package.name,
+        "depends": " ".join(package.depends).format(version=version),
     }
 
 
 def service_metadata(info):
     """The fields of the package with another one's services: it comes by itself where OpenRC is installed."""
-    return dict(info, name=info["name"] + "-openrc", description=info["description"] + " (OpenRC init scripts)",
-                depends="", **{"install-if": "openrc {name}={version}".format(**info)})
+    return dict(
+        info,
+        name=info["name"] + "-openrc",
+        description=info["description"] + " (OpenRC init scripts)",
+        depends="",
+        **{"install-if": "openrc {name}={version}".format(**info)},
+    )
 
 
 def scripts_of(name):
     """Install scripts of a package: type (``pre-install``) -> path."""
-    return {path.name[len(name) + 1:]: path for path in (HERE / "scripts").glob(name + ".*")}
+    return {path.name[len(name) + 1 :]: path for path in (HERE / "scripts").glob(name + ".*")}
 
 
 if __name__ == "__main__":

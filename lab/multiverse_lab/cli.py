@@ -211,7 +211,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     split = words.index("--") if "--" in words else len(words)
     options = _parser().parse_args(words[:split])
-    options.command = words[split + 1:]
+    options.command = words[split + 1 :]
     os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     try:
         if options.verb not in ("inventory", "status") and os.geteuid() != 0:

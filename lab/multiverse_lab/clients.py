@@ -32,8 +32,10 @@ def find(lab: Lab, network: str, number: int) -> Client:
     """
     present = bridges(lab)
     if network not in present:
-        raise LabError("the lab host has no bridge %r (it has: %s); converge it first, or name one of these"
-                       % (network, ", ".join(present) or "none"))
+        raise LabError(
+            "the lab host has no bridge %r (it has: %s); converge it first, or name one of these"
+            % (network, ", ".join(present) or "none")
+        )
     path = lab.state / "clients.json"
     known: List[List[Any]] = read_json(path, [])
     if [network, number] not in known:
@@ -87,9 +89,12 @@ def parse_lease(environment: str, now: float) -> Dict[str, Any]:
     try:
         address = ipaddress.IPv4Interface("%s/%s" % (values["ip"], values.get("mask", "32")))
         return {
-            "address": str(address.ip), "prefix": address.network.prefixlen,
-            "router": (values.get("router", "").split() or [None])[0], "dns": values.get("dns", "").split(),
-            "domain": values.get("domain"), "server": values.get("serverid"),
+            "address": str(address.ip),
+            "prefix": address.network.prefixlen,
+            "router": (values.get("router", "").split() or [None])[0],
+            "dns": values.get("dns", "").split(),
+            "domain": values.get("domain"),
+            "server": values.get("serverid"),
             "expires": now + int(values.get("lease", 0)),
         }
     except (KeyError, ValueError) as error:
@@ -101,8 +106,11 @@ def valid_lease(client: Client) -> Optional[Dict[str, Any]]:
     lease: Optional[Dict[str, Any]] = read_json(client.lease_file, None)
     if not lease or lease["expires"] < time.time():
         return None
-    present = [address.get("local") for item in ip_json("-n", client.namespace, "address", "show", "dev", NIC)
-               for address in item["addr_info"]]
+    present = [
+        address.get("local")
+        for item in ip_json("-n", client.namespace, "address", "show", "dev", NIC)
+        for address in item["addr_info"]
+    ]
     return lease if lease["address"] in present else None
 
 
@@ -129,12 +137,35 @@ def get_lease(client: Client, renew: bool = False) -> Dict[str, Any]:
     if answer.exists():
         answer.unlink()
     script = Path(__file__).with_name("udhcpc.sh")
-    run(["ip", "netns", "exec", client.namespace, "env", "LAB_LEASE=%s" % answer, "busybox", "udhcpc", "-i", NIC, "-f",
-         "-n", "-q", "-t", str(DHCP_TRIES), "-T", str(DHCP_PAUSE), "-s", str(script)],
-        check=False, preexec_fn=lambda: cgroup.enter(client.lab, "clients"))
+    run(
+        [
+            "ip",
+            "netns",
+            "exec",
+            client.namespace,
+            "env",
+            "LAB_LEASE=%s" % answer,
+            "busybox",
+            "udhcpc",
+            "-i",
+            NIC,
+            "-f",
+            "-n",
+            "-q",
+            "-t",
+            str(DHCP_TRIES),
+            "-T",
+            str(DHCP_PAUSE),
+            "-s",
+            str(script),
+        ],
+        check=False,
+        preexec_fn=lambda: cgroup.enter(client.lab, "clients"),
+    )
     if not answer.exists():
-        raise LabError("no DHCP server answered on %s within %d s; is its router up?"
-                       % (client.network, DHCP_TRIES * DHCP_PAUSE))
+        raise LabError(
+            "no DHCP server answered on %s within %d s; is its router up?" % (client.network, DHCP_TRIES * DHCP_PAUSE)
+        )
     lease = parse_lease(answer.read_text(), time.time())
     answer.unlink()
     apply_lease(client, lease)
@@ -144,5 +175,12 @@ def get_lease(client: Client, renew: bool = False) -> Dict[str, Any]:
 def describe(client: Client, lease: Dict[str, Any]) -> str:
     """A lease in one line."""
     return "%s client %d: %s/%d from %s, gateway %s, dns %s, %d s left" % (
-        client.network, client.number, lease["address"], lease["prefix"], lease["server"], lease["router"] or "none",
-        " ".join(lease["dns"]) or "none", lease["expires"] - time.time())
+        client.network,
+        client.number,
+        lease["address"],
+        lease["prefix"],
+        lease["server"],
+        lease["router"] or "none",
+        " ".join(lease["dns"]) or "none",
+        lease["expires"] - time.time(),
+    )

@@ -13,8 +13,14 @@ ARCHIVES = "var/cache/apt/archives"
 def outdated(name: str, others: List[str]) -> List[str]:
     """Other versions of the same package (file names: name_version_architecture.deb)."""
     package, _version, architecture = name.rsplit("_", 2)
-    return [other for other in others if other != name and other.startswith(package + "_")
-            and other.rsplit("_", 2)[0] == package and other.rsplit("_", 2)[2] == architecture]
+    return [
+        other
+        for other in others
+        if other != name
+        and other.startswith(package + "_")
+        and other.rsplit("_", 2)[0] == package
+        and other.rsplit("_", 2)[2] == architecture
+    ]
 
 
 def give(kept: Path, root: Path) -> None:

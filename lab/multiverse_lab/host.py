@@ -20,9 +20,9 @@ BOOT_PATIENCE = 60.0  # seconds until ssh must answer
 # systemd-nspawn(1), and its environment variables: systemd, docs/ENVIRONMENT.md
 NSPAWN_ENVIRONMENT = {
     "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",  # sysctls under net. belong to the host's own namespace
-    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",       # cgroup v2 whatever this machine mounts: every suite boots with it
-    "SYSTEMD_NSPAWN_TMPFS_TMP": "0",               # /tmp as the suite has it
-    "SYSTEMD_NSPAWN_LOCK": "0",                    # one supervisor per host; a killed one would leave its lock file
+    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",  # cgroup v2 whatever this machine mounts: every suite boots with it
+    "SYSTEMD_NSPAWN_TMPFS_TMP": "0",  # /tmp as the suite has it
+    "SYSTEMD_NSPAWN_LOCK": "0",  # one supervisor per host; a killed one would leave its lock file
 }
 
 
@@ -30,8 +30,8 @@ def identity(lab: Lab) -> Dict[str, str]:
     """What the operator's side relies on: how to reach the host, and whom it lets in; paths from its root."""
     key = lab.directory / "ssh"
     return {
-        "etc/network/interfaces.d/management": "auto %s\niface %s inet static\n\taddress %s/30\n" % (
-            model.MANAGEMENT_NIC, model.MANAGEMENT_NIC, lab.address),
+        "etc/network/interfaces.d/management": "auto %s\niface %s inet static\n\taddress %s/30\n"
+        % (model.MANAGEMENT_NIC, model.MANAGEMENT_NIC, lab.address),
         "root/.ssh/authorized_keys": (key / "id_ed25519.pub").read_text(),
         "etc/ssh/ssh_host_ed25519_key": (key / "host_ed25519").read_text(),
         "etc/ssh/ssh_host_ed25519_key.pub": (key / "host_ed25519.pub").read_text(),
@@ -40,8 +40,15 @@ def identity(lab: Lab) -> Dict[str, str]:
 
 def files() -> Dict[str, str]:
     """What makes a bare Debian a host of any lab, as the Debian installer would write it; paths from its root."""
-    uplink = {"nic": model.UPLINK, "gateway": model.GATEWAY, "address": model.UNIVERSE, "prefix": model.UPLINK_PREFIX,
-              "gateway6": model.GATEWAY6, "address6": model.UNIVERSE6, "prefix6": model.UPLINK_PREFIX6}
+    uplink = {
+        "nic": model.UPLINK,
+        "gateway": model.GATEWAY,
+        "address": model.UNIVERSE,
+        "prefix": model.UPLINK_PREFIX,
+        "gateway6": model.GATEWAY6,
+        "address6": model.UNIVERSE6,
+        "prefix6": model.UPLINK_PREFIX6,
+    }
     return {
         "etc/hostname": "universe\n",
         "etc/hosts": "127.0.0.1\tlocalhost\n127.0.1.1\tuniverse\n::1\tlocalhost ip6-localhost ip6-loopback\n",
@@ -52,7 +59,8 @@ def files() -> Dict[str, str]:
             "# The primary network interface\nauto %(nic)s\n"
             "iface %(nic)s inet static\n\taddress %(address)s/%(prefix)d\n\tgateway %(gateway)s\n"
             "iface %(nic)s inet6 static\n\taddress %(address6)s/%(prefix6)d\n\tgateway %(gateway6)s\n"
-            "\tdad-attempts 0\n" % uplink),
+            "\tdad-attempts 0\n" % uplink
+        ),
     }
 
 
@@ -95,11 +103,30 @@ def command(lab: Lab, rootfs: Path) -> List[str]:
     root = lab.runtime / "root"
     mount = "lowerdir=%s,upperdir=%s,workdir=%s" % (rootfs, lab.disk / "upper", lab.disk / "work")
     return [
-        "unshare", "--mount", "--propagation", "private", "sh", "-c",
-        'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"', "sh", mount, str(root),
-        "systemd-nspawn", "--quiet", "--boot", "--directory=" + str(root), "--machine=" + lab.machine,
-        "--network-namespace-path=/run/netns/" + lab.universe, "--register=no", "--keep-unit", "--settings=no",
-        "--capability=all", "--bind=/dev/net/tun", "--resolv-conf=off", "--timezone=off", "--link-journal=no",
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        'mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@"',
+        "sh",
+        mount,
+        str(root),
+        "systemd-nspawn",
+        "--quiet",
+        "--boot",
+        "--directory=" + str(root),
+        "--machine=" + lab.machine,
+        "--network-namespace-path=/run/netns/" + lab.universe,
+        "--register=no",
+        "--keep-unit",
+        "--settings=no",
+        "--capability=all",
+        "--bind=/dev/net/tun",
+        "--resolv-conf=off",
+        "--timezone=off",
+        "--link-journal=no",
         "--console=read-only",
     ]
 
@@ -121,8 +148,14 @@ def supervise(lab: Lab) -> int:
 def ssh_options(lab: Lab) -> List[str]:
     """ssh options that use only this lab's keys."""
     folder = lab.directory / "ssh"
-    options = ("UserKnownHostsFile=%s" % (folder / "known_hosts"), "GlobalKnownHostsFile=/dev/null",
-               "StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "BatchMode=yes", "LogLevel=ERROR")
+    options = (
+        "UserKnownHostsFile=%s" % (folder / "known_hosts"),
+        "GlobalKnownHostsFile=/dev/null",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        "BatchMode=yes",
+        "LogLevel=ERROR",
+    )
     return [word for option in options for word in ("-o", option)]
 
 

@@ -35,17 +35,35 @@ def outer_nameservers() -> List[str]:
     paths = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
     servers = pick_nameservers(*(path.read_text() for path in paths if path.exists()))
     if not servers:
-        raise LabError("no name server beyond loopback in /etc/resolv.conf; the lab host could not find its packages. "
-                       "Write a reachable IPv4 one there")
+        raise LabError(
+            "no name server beyond loopback in /etc/resolv.conf; the lab host could not find its packages. "
+            "Write a reachable IPv4 one there"
+        )
     return servers
 
 
 def dns_command(lab: Lab, nameservers: List[str], uplink_only: bool) -> List[str]:
     """dnsmasq: answers for our zone, asks this machine's servers for everything else, logs every question."""
-    command = ["ip", "netns", "exec", lab.internet, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
-               "--user=root", "--group=root", "--pid-file=", "--no-hosts", "--no-resolv", "--bind-interfaces",
-               "--local=/%s/" % ZONE, "--hostsdir=%s" % (folder(lab) / "hosts"), "--log-queries=extra",
-               "--log-facility=%s" % (folder(lab) / "dns.log"), "--listen-address=127.0.0.1"]
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        lab.internet,
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--user=root",
+        "--group=root",
+        "--pid-file=",
+        "--no-hosts",
+        "--no-resolv",
+        "--bind-interfaces",
+        "--local=/%s/" % ZONE,
+        "--hostsdir=%s" % (folder(lab) / "hosts"),
+        "--log-queries=extra",
+        "--log-facility=%s" % (folder(lab) / "dns.log"),
+        "--listen-address=127.0.0.1",
+    ]
     command += ["--listen-address=%s" % address for address in SERVERS["dns"].values() if address]
     command += ["--server=%s" % server for server in nameservers]
     for name, addresses in SERVERS.items():
@@ -57,8 +75,20 @@ def dns_command(lab: Lab, nameservers: List[str], uplink_only: bool) -> List[str
 
 def web_command(lab: Lab) -> List[str]:
     """Our web server: the page on www, an echo over UDP, and the Alpine mirror's files."""
-    command = ["ip", "netns", "exec", lab.internet, sys.executable, "-B", str(Path(__file__).with_name("web.py")),
-               "--log", str(folder(lab) / "web.log"), "--files", SERVERS["mirror"]["ipv4"], str(lab.cache)]
+    command = [
+        "ip",
+        "netns",
+        "exec",
+        lab.internet,
+        sys.executable,
+        "-B",
+        str(Path(__file__).with_name("web.py")),
+        "--log",
+        str(folder(lab) / "web.log"),
+        "--files",
+        SERVERS["mirror"]["ipv4"],
+        str(lab.cache),
+    ]
     for address in SERVERS["www"].values():
         command += ["--page", str(address)]
     return command

@@ -43,7 +43,9 @@ def variables(lab: Lab, keys: List[Path]) -> Dict[str, Any]:
         "ansible_control_path_dir": str(lab.runtime / "ssh"),
         "ansible_python_interpreter": "/usr/bin/python3",
         "multiverse_alpine": {
-            "release": ALPINE_RELEASE, "image": None, "sha512": None,
+            "release": ALPINE_RELEASE,
+            "image": None,
+            "sha512": None,
             "keys": [{"name": key.name, "content": key.read_text()} for key in keys],
         },
         "multiverse_alpine_mirror": internet.MIRROR_URL,
@@ -70,7 +72,8 @@ def write(lab: Lab, uplink_only: bool) -> Path:
     if uplink_only:
         values = {key: value for key, value in values.items() if not key.startswith("multiverse_")}
     text = "# Written by `lab/lab up`; the topology comes from group_vars.\n" + to_yaml(
-        {"universe": {"hosts": {lab.name: values}}})
+        {"universe": {"hosts": {lab.name: values}}}
+    )
     path = lab.directory / "inventory.yml"
     write_atomic(path, text)
     link(lab.directory / "group_vars", "../../inventory/group_vars")

@@ -78,8 +78,24 @@ def set_resolver(namespace: str, text: str) -> None:
 
 def cable(near: str, near_namespace: str, far: str, far_namespace: str, near_mac: str, far_mac: str) -> None:
     """Put a virtual cable between two namespaces, both ends down."""
-    ip("link", "add", near, "address", near_mac, "netns", near_namespace, "type", "veth",
-       "peer", "name", far, "address", far_mac, "netns", far_namespace)
+    ip(
+        "link",
+        "add",
+        near,
+        "address",
+        near_mac,
+        "netns",
+        near_namespace,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        far,
+        "address",
+        far_mac,
+        "netns",
+        far_namespace,
+    )
 
 
 def plug_universe(lab: Lab) -> None:
@@ -97,8 +113,22 @@ def plug_universe(lab: Lab) -> None:
     gateway, gateway6 = (model.GATEWAY, model.UPLINK_PREFIX), (model.GATEWAY6, model.UPLINK_PREFIX6)
     ip("-n", lab.internet, "address", "add", "%s/%d" % gateway, "dev", UPLINK_PEER)
     ip("-n", lab.internet, "address", "add", "%s/%d" % gateway6, "dev", UPLINK_PEER, "nodad")
-    ip("link", "add", lab.management, "address", lab.mac(2, 1), "type", "veth",
-       "peer", "name", model.MANAGEMENT_NIC, "address", lab.mac(2, 2), "netns", lab.universe)
+    ip(
+        "link",
+        "add",
+        lab.management,
+        "address",
+        lab.mac(2, 1),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        model.MANAGEMENT_NIC,
+        "address",
+        lab.mac(2, 2),
+        "netns",
+        lab.universe,
+    )
     ip("address", "add", lab.operator_address + "/30", "dev", lab.management)
     ip("link", "set", lab.management, "up")
 
@@ -112,8 +142,22 @@ def plug_internet(lab: Lab) -> None:
             ip("-n", lab.internet, "address", "add", "%s/128" % addresses["ipv6"], "dev", LOOPBACK, "nodad")
     sysctl(lab.internet, ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
     ip("link", "delete", lab.exit, check=False)
-    ip("link", "add", lab.exit, "address", lab.mac(3, 1), "type", "veth",
-       "peer", "name", WAN, "address", lab.mac(3, 2), "netns", lab.internet)
+    ip(
+        "link",
+        "add",
+        lab.exit,
+        "address",
+        lab.mac(3, 1),
+        "type",
+        "veth",
+        "peer",
+        "name",
+        WAN,
+        "address",
+        lab.mac(3, 2),
+        "netns",
+        lab.internet,
+    )
     ip("address", "add", lab.exit_address + "/30", "dev", lab.exit)
     ip("-n", lab.internet, "address", "add", lab.internet_address + "/30", "dev", WAN)
     ip("link", "set", lab.exit, "up")

@@ -16,8 +16,25 @@ from .model import Lab
 from .run import run
 
 # What a fresh Debian without a desktop has and Ansible needs; nothing the product is to install itself.
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "openssh-server", "python3", "ca-certificates", "iproute2", "ifupdown",
-            "netbase", "procps", "kmod", "udev", "nano", "vim-tiny", "less", "cron", "iputils-ping")
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "ca-certificates",
+    "iproute2",
+    "ifupdown",
+    "netbase",
+    "procps",
+    "kmod",
+    "udev",
+    "nano",
+    "vim-tiny",
+    "less",
+    "cron",
+    "iputils-ping",
+)
 # How this machine reaches its mirror; a mirror that serves old snapshots needs the dates unchecked.
 APT_OPTIONS = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until", "Acquire::Check-Date")
 MIRROR, SECURITY_MIRROR = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
@@ -27,8 +44,10 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 def sources(suite: str, mirror: str, security: str) -> str:
     """The one-line apt sources of a suite, as the Debian installer writes them."""
-    return "".join("deb %s %s main\n" % pair for pair in (
-        (mirror, suite), (mirror, suite + "-updates"), (security, suite + "-security")))
+    return "".join(
+        "deb %s %s main\n" % pair
+        for pair in ((mirror, suite), (mirror, suite + "-updates"), (security, suite + "-security"))
+    )
 
 
 def pick_mirrors(uris: List[str]) -> Tuple[str, str]:
@@ -98,17 +117,30 @@ def _build(lab: Lab, recipe: Recipe, target: Path) -> None:
         _die_with_parent()
 
     command = [
-        "unshare", "--mount", "--propagation", "private", "--fork", "--pid", "--kill-child=KILL", "--mount-proc",
-        "mmdebstrap", "--mode=root", "--variant=minbase", "--include=" + ",".join(PACKAGES),
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "--fork",
+        "--pid",
+        "--kill-child=KILL",
+        "--mount-proc",
+        "mmdebstrap",
+        "--mode=root",
+        "--variant=minbase",
+        "--include=" + ",".join(PACKAGES),
         "--aptopt=" + recipe.options,
         '--customize-hook=cp -a "%s/." "$1/"' % stage,
         '--customize-hook=copy-in "%s" /tmp' % recipe.setup,
         '--customize-hook=chroot "$1" sh /tmp/%s' % recipe.setup.name,
-        recipe.suite, str(target), "-",
+        recipe.suite,
+        str(target),
+        "-",
     ]
     with open(str(log), "w") as output:
         done = subprocess.run(
-            command, input=recipe.sources, text=True, stdout=output, stderr=output, preexec_fn=prepare)
+            command, input=recipe.sources, text=True, stdout=output, stderr=output, preexec_fn=prepare
+        )
     if done.returncode != 0:
         said = [line for line in log.read_text().splitlines() if line.startswith(("E:", "W:"))][-3:]
         raise LabError("building Debian %s failed: %s (all of it in %s)" % (recipe.suite, " / ".join(said), log))

@@ -55,7 +55,12 @@ def start(lab: Lab, title: str, part: str, argv: List[str], log: Path) -> int:
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(str(log), "ab") as output:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True,
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
             preexec_fn=lambda: cgroup.enter(lab, part),
         )
     record = _record(lab)

@@ -28,7 +28,7 @@ class Log:
 
 def visit(client: str, host: str, path: str) -> Dict[str, str]:
     """What the page says: the visitor's address as the internet sees it, and what was asked for."""
-    return {"client": client[len("::ffff:"):] if client.startswith("::ffff:") else client, "host": host, "path": path}
+    return {"client": client[len("::ffff:") :] if client.startswith("::ffff:") else client, "host": host, "path": path}
 
 
 class Page(http.server.BaseHTTPRequestHandler):

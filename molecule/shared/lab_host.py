@@ -66,7 +66,14 @@ class LabHost:
             ANSIBLE_CALLBACKS_ENABLED="record",
             MULTIVERSE_RECORD=str(record),
         )
-        run("ansible-playbook", "-i", str(self.folder / "inventory.yml"), "playbooks/site.yml", *arguments, env=environment)
+        run(
+            "ansible-playbook",
+            "-i",
+            str(self.folder / "inventory.yml"),
+            "playbooks/site.yml",
+            *arguments,
+            env=environment,
+        )
         return json.loads(record.read_text(encoding="utf-8"))
 
 

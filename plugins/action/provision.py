@@ -2,7 +2,6 @@
 """Calls the module `provision` until every router is done, and says how far each one is meanwhile."""
 
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.multiverse.router_controller.plugins.plugin_utils.topology.natives import natives
 
 
@@ -14,14 +13,15 @@ class ActionModule(ActionBase):
         arguments = natives(self._task.args)
         shown = {}
         while True:
-            done = self._execute_module(module_name='multiverse.router_controller.provision', module_args=arguments,
-                                        task_vars=task_vars)
+            done = self._execute_module(
+                module_name="multiverse.router_controller.provision", module_args=arguments, task_vars=task_vars
+            )
             # The module ends every call within seconds; how long to go on is its decision (timeout).
-            if done.get('failed') or done.get('finished'):
+            if done.get("failed") or done.get("finished"):
                 result.update(done)
                 return result
-            arguments['progress'] = natives(done['progress'])
-            self._show(arguments['progress'], shown)
+            arguments["progress"] = natives(done["progress"])
+            self._show(arguments["progress"], shown)
 
     def _show(self, progress, shown):
         for name, entry in sorted(progress.items()):

@@ -4,6 +4,8 @@
 Every path is walked component by component with directory descriptors, so a symlink that somebody slips in between
 reading and writing is never followed.
 """
+
+import contextlib
 import errno
 import fcntl
 import functools
@@ -21,8 +23,8 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.error
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
-_ABSENT = {"kind": "absent", "content": None, "target": None, "owner": None, "uid": None, "group": None, "gid": None,
-           "mode": None, "mount": False, "inode": None}
+_ABSENT = dict.fromkeys(("content", "target", "owner", "uid", "group", "gid", "mode", "inode"))
+_ABSENT.update(kind="absent", mount=False)
 _MAX_HOPS = 40
 
 
@@ -41,8 +43,10 @@ def converge(files, exclusive=(), check=False):
         apply(changes)
         left = model.plan(desired, read_current(desired, exclusive), exclusive)
         if left:
-            raise MultiverseError("written, but not there afterwards: %s; is something else changing these files?"
-                                  % "; ".join("%(path)s (%(what)s)" % change for change in model.report(left)))
+            raise MultiverseError(
+                "written, but not there afterwards: %s; is something else changing these files?"
+                % "; ".join("%(path)s (%(what)s)" % change for change in model.report(left))
+            )
     return changes
 
 
@@ -158,8 +162,13 @@ def _facts(fd, name, mount, size):
         raise
     kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
     return {
-        "kind": kind, "uid": status.st_uid, "gid": status.st_gid, "mode": stat.S_IMODE(status.st_mode),
-        "owner": user_name(status.st_uid), "group": group_name(status.st_gid), "inode": status.st_ino,
+        "kind": kind,
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+        "mode": stat.S_IMODE(status.st_mode),
+        "owner": user_name(status.st_uid),
+        "group": group_name(status.st_gid),
+        "inode": status.st_ino,
         "target": os.readlink(name, dir_fd=fd) if kind == "link" else None,
         "content": _read(fd, name, size) if kind == "file" and size else None,
         "mount": kind in ("file", "directory") and _is_mount(fd, name, mount),
@@ -246,19 +255,22 @@ def _trusted_target(fd, part, path):
     trusted = (0, os.geteuid())
     folder = os.fstat(fd)
     if status.st_uid not in trusted or folder.st_uid not in trusted or folder.st_mode & 0o022:
-        raise MultiverseError("%s: %s on the way is a symlink that another user can change; replace it by a folder"
-                              % (path, part))
+        raise MultiverseError(
+            "%s: %s on the way is a symlink that another user can change; replace it by a folder" % (path, part)
+        )
     return os.readlink(part, dir_fd=fd)
 
 
 def read_overrides():
     """dpkg's registered overrides: {path: (owner, group, mode)}; source: dpkg-statoverride(1), --list."""
     try:
-        result = subprocess.run(["dpkg-statoverride", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                universal_newlines=True)
+        result = subprocess.run(
+            ["dpkg-statoverride", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+        )
     except OSError as error:
-        raise MultiverseError("dpkg-statoverride cannot be run (%s); dpkg_override works on Debian only" % error) \
-            from error
+        raise MultiverseError(
+            "dpkg-statoverride cannot be run (%s); dpkg_override works on Debian only" % error
+        ) from error
     overrides = {}
     for line in result.stdout.splitlines():
         owner, group, mode, path = line.split(" ", 3)
@@ -296,8 +308,9 @@ def _apply_one(change):
     except OSError as error:
         if change["action"] == "remove" and error.errno == errno.ENOENT:
             return  # its folder went first
-        raise MultiverseError("%s: its folder cannot be opened (%s); declare the folder too"
-                              % (path, error.strerror)) from error
+        raise MultiverseError(
+            "%s: its folder cannot be opened (%s); declare the folder too" % (path, error.strerror)
+        ) from error
     try:
         if entry and "dpkg_override" in change["what"]:
             _override(entry)
@@ -391,14 +404,12 @@ def _write(fd, name, change):
 def _write_all(fd, content):
     view = memoryview(content)
     while view:
-        view = view[os.write(fd, view):]
+        view = view[os.write(fd, view) :]
 
 
 def _discard(fd, name):
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(name, dir_fd=fd)
-    except OSError:
-        pass
 
 
 def _link(fd, name, change):
@@ -419,8 +430,10 @@ def _link(fd, name, change):
 def _touch_attributes(fd, name, change):
     """Owner, group and mode of a file that is already there; a second name of it elsewhere must not come along."""
     if change["kind"] != "file":
-        raise MultiverseError("%s: it does not exist and no content is declared; install the package that brings it, "
-                              "or give content" % change["path"])
+        raise MultiverseError(
+            "%s: it does not exist and no content is declared; install the package that brings it, "
+            "or give content" % change["path"]
+        )
     if not {"owner", "group", "mode"} & set(change["what"]):
         return
     held = os.open(name, _FILE, dir_fd=fd)
@@ -428,8 +441,9 @@ def _touch_attributes(fd, name, change):
         status, folder = os.fstat(held), os.fstat(fd)
         ours = folder.st_uid in (0, os.geteuid()) and not folder.st_mode & 0o022
         if status.st_ino != change["inode"] or not stat.S_ISREG(status.st_mode) or (status.st_nlink > 1 and not ours):
-            raise MultiverseError("%s: it was replaced while this ran, or has further hard links; look at it by hand"
-                                  % change["path"])
+            raise MultiverseError(
+                "%s: it was replaced while this ran, or has further hard links; look at it by hand" % change["path"]
+            )
         _set_attributes(held, change["desired"], stat.S_IMODE(status.st_mode))
     finally:
         os.close(held)
@@ -447,8 +461,10 @@ def _set_attributes(fd, entry, mode):
 
 
 def _ids(entry):
-    return (_number(entry, "owner", lambda name: pwd.getpwnam(name).pw_uid),
-            _number(entry, "group", lambda name: grp.getgrnam(name).gr_gid))
+    return (
+        _number(entry, "owner", lambda name: pwd.getpwnam(name).pw_uid),
+        _number(entry, "group", lambda name: grp.getgrnam(name).gr_gid),
+    )
 
 
 def _number(entry, field, lookup):
@@ -460,8 +476,10 @@ def _number(entry, field, lookup):
     except KeyError:
         if name.isdigit():
             return int(name)
-    raise MultiverseError("%s: %s is %r, and this machine has no such %s; create it first"
-                          % (entry["path"], field, name, "user" if field == "owner" else "group"))
+    raise MultiverseError(
+        "%s: %s is %r, and this machine has no such %s; create it first"
+        % (entry["path"], field, name, "user" if field == "owner" else "group")
+    )
 
 
 def _override(entry):
@@ -477,5 +495,10 @@ def _override(entry):
             raise MultiverseError("%s: %s failed: %s" % (path, " ".join(command[:2]), result.stdout.strip()))
 
 
-_ACTIONS = {"remove": _remove, "directory": _make_folder, "write": _write, "link": _link,
-            "attributes": _touch_attributes}
+_ACTIONS = {
+    "remove": _remove,
+    "directory": _make_folder,
+    "write": _write,
+    "link": _link,
+    "attributes": _touch_attributes,
+}

@@ -3,6 +3,7 @@
 
 Nothing here touches a disk: `file_converge` reads the current state and carries a plan out.
 """
+
 import base64
 import binascii
 import posixpath
@@ -63,10 +64,17 @@ def _path_problems(path):
 def _entry(raw):
     state = raw.get("state") or "file"
     entry = {
-        "path": raw["path"], "state": state, "target": raw.get("target"), "content": None,
-        "owner": raw.get("owner"), "group": raw.get("group"), "mode": None,
-        "lines": list(raw.get("lines") or ()), "lines_absent": list(raw.get("lines_absent") or ()),
-        "dpkg_override": raw.get("dpkg_override"), "secret": bool(raw.get("secret")),
+        "path": raw["path"],
+        "state": state,
+        "target": raw.get("target"),
+        "content": None,
+        "owner": raw.get("owner"),
+        "group": raw.get("group"),
+        "mode": None,
+        "lines": list(raw.get("lines") or ()),
+        "lines_absent": list(raw.get("lines_absent") or ()),
+        "dpkg_override": raw.get("dpkg_override"),
+        "secret": bool(raw.get("secret")),
     }
     problems = _path_problems(raw["path"])
     if state not in STATES:
@@ -86,8 +94,9 @@ def _read_content(raw):
         raise ValueError("content and content_b64 are both given; keep one")
     if text is not None:
         if not isinstance(text, str):
-            raise ValueError("content is a %s, not text; pass it through to_json, or give content_b64"
-                             % type(text).__name__)
+            raise ValueError(
+                "content is a %s, not text; pass it through to_json, or give content_b64" % type(text).__name__
+            )
         return {"content": text.encode("utf-8", "surrogateescape")}
     if encoded is None:
         return {}
@@ -139,8 +148,10 @@ def _crosscheck(entries):
         if above is None or entry["state"] == "absent":
             continue
         if above["state"] != "directory":
-            errors.append("%s: declared below %s, whose state is %s; make that a directory"
-                          % (entry["path"], above["path"], above["state"]))
+            errors.append(
+                "%s: declared below %s, whose state is %s; make that a directory"
+                % (entry["path"], above["path"], above["state"])
+            )
     return errors
 
 
@@ -188,8 +199,10 @@ def plan(desired, current, exclusive=()):
     :return: list of changes in the order to apply: {path, action, what, desired, before, after, ...}
     :raises MultiverseError: if something is in the way that must not be replaced
     """
-    changes = [{"path": path, "action": "remove", "what": ["leftover"], "desired": None, "before": None, "after": None}
-               for path in sorted(current["leftovers"])]
+    changes = [
+        {"path": path, "action": "remove", "what": ["leftover"], "desired": None, "before": None, "after": None}
+        for path in sorted(current["leftovers"])
+    ]
     errors = []
     mounts = [path for path, facts in current["entries"].items() if facts["mount"] and below(path, exclusive)]
     for entry in desired:
@@ -226,8 +239,16 @@ def _undeclared(desired, entries, exclusive, mounts):
         if facts["kind"] == "absent" or path in kept or not below(path, exclusive) or below(path, mounts):
             continue
         if not below(path, flat):
-            changes.append({"path": path, "action": "remove", "what": ["undeclared"], "desired": None,
-                            "before": facts["content"], "after": None})
+            changes.append(
+                {
+                    "path": path,
+                    "action": "remove",
+                    "what": ["undeclared"],
+                    "desired": None,
+                    "before": facts["content"],
+                    "after": None,
+                }
+            )
     return changes
 
 
@@ -262,9 +283,17 @@ def _change(entry, facts, override, inside):
 def _result(entry, facts, action, what, content):
     if not what:
         return None
-    return {"path": entry["path"], "action": action, "what": what, "desired": entry, "before": facts["content"],
-            "after": content, "kind": facts["kind"], "attributes": describe(entry, facts),
-            "inode": facts.get("inode")}
+    return {
+        "path": entry["path"],
+        "action": action,
+        "what": what,
+        "desired": entry,
+        "before": facts["content"],
+        "after": content,
+        "kind": facts["kind"],
+        "attributes": describe(entry, facts),
+        "inode": facts.get("inode"),
+    }
 
 
 def _may_replace(entry, facts, inside):
@@ -273,9 +302,11 @@ def _may_replace(entry, facts, inside):
         return
     if facts["kind"] == "link" and (entry["content"] is not None or entry["state"] == "link"):
         return
-    advice = ("declare the path that it points to, or remove it" if facts["kind"] == "link" else "move it away")
-    raise ValueError("a %s is wanted, but a %s is there, and it is not replaced; %s"
-                     % (entry["state"], {"other": "device, socket or pipe"}.get(facts["kind"], facts["kind"]), advice))
+    advice = "declare the path that it points to, or remove it" if facts["kind"] == "link" else "move it away"
+    raise ValueError(
+        "a %s is wanted, but a %s is there, and it is not replaced; %s"
+        % (entry["state"], {"other": "device, socket or pipe"}.get(facts["kind"], facts["kind"]), advice)
+    )
 
 
 def _wanted_content(entry, facts):
@@ -311,8 +342,9 @@ def describe(entry, facts):
     """(before, after) lines on owner, group, mode and link target, of those that change."""
     before, after = [], []
     if entry["target"] != facts["target"]:
-        before, after = (["-> %s\n" % target] if target is not None else []
-                         for target in (facts["target"], entry["target"]))
+        before, after = (
+            ["-> %s\n" % target] if target is not None else [] for target in (facts["target"], entry["target"])
+        )
     for name in _attributes(entry, facts):
         shape = "%04o" if name == "mode" else "%s"
         if facts[name] is not None:
@@ -358,5 +390,10 @@ def _shown(content, secret):
 
 def redact(files):
     """The declared entries without their contents, for reports of the arguments."""
-    return [{key: "<%d characters>" % len(str(value)) if key in ("content", "content_b64") and value else value
-             for key, value in entry.items()} for entry in files]
+    return [
+        {
+            key: "<%d characters>" % len(str(value)) if key in ("content", "content_b64") and value else value
+            for key, value in entry.items()
+        }
+        for entry in files
+    ]

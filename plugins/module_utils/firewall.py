@@ -3,6 +3,7 @@
 
 Nothing here runs nft: `firewall_converge` does.
 """
+
 import re
 
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
@@ -62,15 +63,20 @@ def check_scratch(made, tables):
     """
     declared = set(tuple(table) for table in tables)
     if CANARY not in made:
-        raise MultiverseError("content removes tables that it does not own (flush ruleset?); use 'add table X', "
-                              "'delete table X', 'table X { ... }' for each of its own tables")
+        raise MultiverseError(
+            "content removes tables that it does not own (flush ruleset?); use 'add table X', "
+            "'delete table X', 'table X { ... }' for each of its own tables"
+        )
     missing = declared - set(made)
     foreign = set(made) - declared - {CANARY}
-    for what, names in (("content does not make %s, which tables names", missing),
-                        ("content makes %s, which tables does not name", foreign)):
+    for what, names in (
+        ("content does not make %s, which tables names", missing),
+        ("content makes %s, which tables does not name", foreign),
+    ):
         if names:
-            raise MultiverseError(what % ", ".join("%s %s" % name for name in sorted(names))
-                                  + "; name exactly the tables of the script")
+            raise MultiverseError(
+                what % ", ".join("%s %s" % name for name in sorted(names)) + "; name exactly the tables of the script"
+            )
 
 
 def differing(live, wanted):
@@ -84,8 +90,15 @@ def differing(live, wanted):
 
 def diff(live, wanted, tables):
     """The differing tables as Ansible's list of {before, after, before_header, after_header}."""
-    return [{"before": canonical(live.get(table) or ""), "after": canonical(wanted.get(table) or ""),
-             "before_header": "table %s %s" % table, "after_header": "table %s %s" % table} for table in tables]
+    return [
+        {
+            "before": canonical(live.get(table) or ""),
+            "after": canonical(wanted.get(table) or ""),
+            "before_header": "table %s %s" % table,
+            "after_header": "table %s %s" % table,
+        }
+        for table in tables
+    ]
 
 
 def removal(tables):

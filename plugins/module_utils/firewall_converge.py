@@ -1,5 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Brings the kernel's nftables tables and the script that makes them at boot in line with a declared script."""
+
 import os
 import shutil
 import subprocess
@@ -13,14 +14,17 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT = dict(os.environ, LC_ALL="C", PATH=_PATH)
 
 # Runs in a network namespace of its own, so the kernel's own parser judges the script and no live rule is touched.
-_SCRATCH = """
+_SCRATCH = (
+    """
 set -e
 nft add table %s %s
 nft -f "$1"
 nft list tables
 shift
 for table; do echo "@ $table"; nft list table $table; done
-""" % model.CANARY
+"""
+    % model.CANARY
+)
 _TIMEOUT = 60  # seconds for one nft command
 
 
@@ -49,8 +53,10 @@ def converge(path, content, tables, check=False, warn=lambda text: None):
             _nft(["-f", script], "loading the firewall")
             left = model.differing(read_live(names), wanted)
             if left:
-                raise MultiverseError("the firewall was loaded, but table %s %s is not as declared; is something else "
-                                      "changing it?" % left[0])
+                raise MultiverseError(
+                    "the firewall was loaded, but table %s %s is not as declared; is something else "
+                    "changing it?" % left[0]
+                )
     changes = file_converge.converge([entry], check=check)
     return changes, differing, live, wanted
 
@@ -96,8 +102,10 @@ def read_wanted(script, names):
 def read_live(names):
     """The tables of the kernel as nft lists them: {(family, name): listing, or None if there is no such table}."""
     present = model.parse_tables(_nft(["list", "tables"], "reading the firewall"))
-    return {name: _nft(["list", "table", name[0], name[1]], "reading the firewall") if name in present else None
-            for name in names}
+    return {
+        name: _nft(["list", "table", name[0], name[1]], "reading the firewall") if name in present else None
+        for name in names
+    }
 
 
 def _nft(arguments, doing):
@@ -107,11 +115,19 @@ def _nft(arguments, doing):
 def _run(command, doing):
     for program in ("nft", "unshare"):
         if shutil.which(program, path=_PATH) is None:
-            raise MultiverseError("%s is not installed; install the package %s"
-                                  % (program, {"nft": "nftables", "unshare": "util-linux"}[program]))
+            raise MultiverseError(
+                "%s is not installed; install the package %s"
+                % (program, {"nft": "nftables", "unshare": "util-linux"}[program])
+            )
     try:
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                                env=_ENVIRONMENT, timeout=_TIMEOUT)
+        result = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            env=_ENVIRONMENT,
+            timeout=_TIMEOUT,
+        )
     except subprocess.TimeoutExpired:
         raise MultiverseError("%s: nft did not answer within %d s" % (doing, _TIMEOUT)) from None
     if result.returncode:

@@ -12,7 +12,7 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.error
 from ansible_collections.multiverse.router_controller.plugins.module_utils.images import first_word_digest
 
 BLOCK = 1024 * 1024
-MAX_SIZE = 8 * 1024 ** 3
+MAX_SIZE = 8 * 1024**3
 
 
 class BaseImage(object):
@@ -22,7 +22,7 @@ class BaseImage(object):
         """:param source: URL, or path on universe. :param sha512: hex, or None to ask for `source`.sha512."""
         self.source = source
         self.path = os.path.join(folder, os.path.basename(urlsplit(source).path))
-        self._sum_file = self.path + '.sha512'
+        self._sum_file = self.path + ".sha512"
         self._declared = sha512.lower() if sha512 else None
 
     @property
@@ -44,17 +44,21 @@ class BaseImage(object):
         """
         expected = self._declared or self._published_sum()
         folder = os.path.dirname(self.path)
-        for leftover in glob.glob(os.path.join(glob.escape(folder), '.fetch.*')):
+        for leftover in glob.glob(os.path.join(glob.escape(folder), ".fetch.*")):
             os.unlink(leftover)  # of a run that was killed
-        handle, temporary = tempfile.mkstemp(prefix='.fetch.', dir=folder)
+        handle, temporary = tempfile.mkstemp(prefix=".fetch.", dir=folder)
         try:
-            with os.fdopen(handle, 'wb') as target, self._open(self.source) as source:
+            with os.fdopen(handle, "wb") as target, self._open(self.source) as source:
                 found = _copy(source, target, self.source)
             if found != expected:
                 raise MultiverseError(
-                    '{0}: the SHA-512 is {1}..., expected {2}... from {3}; the download was thrown away'.format(
-                        self.source, found[:16], expected[:16],
-                        'multiverse_alpine.sha512' if self._declared else self.source + '.sha512'))
+                    "{0}: the SHA-512 is {1}..., expected {2}... from {3}; the download was thrown away".format(
+                        self.source,
+                        found[:16],
+                        expected[:16],
+                        "multiverse_alpine.sha512" if self._declared else self.source + ".sha512",
+                    )
+                )
             os.chown(temporary, 0, group)
             os.chmod(temporary, 0o440)
             if os.path.exists(self._sum_file):
@@ -63,38 +67,41 @@ class BaseImage(object):
         except BaseException:
             os.unlink(temporary)
             raise
-        _write(self._sum_file, expected + '\n', group)
+        _write(self._sum_file, expected + "\n", group)
 
     def _published_sum(self):
-        origin = self.source + '.sha512'
+        origin = self.source + ".sha512"
         with self._open(origin) as file:
-            return first_word_digest(file.read(4096).decode('ascii', 'replace'), origin)
+            return first_word_digest(file.read(4096).decode("ascii", "replace"), origin)
 
     def _open(self, source):
         try:
-            return open_url(source, timeout=60) if '://' in source else open(source, 'rb')
+            return open_url(source, timeout=60) if "://" in source else open(source, "rb")
         except Exception as error:  # urllib, ssl, socket and OS errors alike: there is one thing to say
-            raise _unreadable(source, error)
+            raise _unreadable(source, error) from error
 
 
 def _read(source, name):
     try:
         return source.read(BLOCK)
     except Exception as error:  # a connection that breaks off, in whatever way
-        raise _unreadable(name, error)
+        raise _unreadable(name, error) from error
 
 
 def _unreadable(source, error):
-    return MultiverseError('{0} cannot be read: {1}; check multiverse_alpine and multiverse_alpine_mirror'.format(
-        source, error))
+    return MultiverseError(
+        "{0} cannot be read: {1}; check multiverse_alpine and multiverse_alpine_mirror".format(source, error)
+    )
 
 
 def _copy(source, target, name):
     digest, size = hashlib.sha512(), 0
-    for block in iter(lambda: _read(source, name), b''):
+    for block in iter(lambda: _read(source, name), b""):
         size += len(block)
         if size > MAX_SIZE:
-            raise MultiverseError('{0} is larger than {1} GiB; that is no Alpine image'.format(name, MAX_SIZE // 1024 ** 3))
+            raise MultiverseError(
+                "{0} is larger than {1} GiB; that is no Alpine image".format(name, MAX_SIZE // 1024**3)
+            )
         digest.update(block)
         target.write(block)
     target.flush()
@@ -103,8 +110,8 @@ def _copy(source, target, name):
 
 
 def _write(path, text, group):
-    temporary = path + '.new'
-    with open(temporary, 'w') as file:
+    temporary = path + ".new"
+    with open(temporary, "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

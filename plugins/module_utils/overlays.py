@@ -8,7 +8,7 @@ import subprocess
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.plan import Change
 
-QCOW2_MAGIC = b'QFI\xfb'
+QCOW2_MAGIC = b"QFI\xfb"
 
 
 def backing_file(header: bytes, path: str) -> str:
@@ -18,9 +18,9 @@ def backing_file(header: bytes, path: str) -> str:
     :raises MultiverseError: for what is no qcow2 file.
     """
     if len(header) < 72 or header[:4] != QCOW2_MAGIC:
-        raise MultiverseError('{0} is no qcow2 image; move it away and the next run makes a new one'.format(path))
-    offset, length = struct.unpack('>QI', header[8:20])
-    return header[offset:offset + length].decode('utf-8', 'replace') if offset else ''
+        raise MultiverseError("{0} is no qcow2 image; move it away and the next run makes a new one".format(path))
+    offset, length = struct.unpack(">QI", header[8:20])
+    return header[offset : offset + length].decode("utf-8", "replace") if offset else ""
 
 
 class Overlay(object):
@@ -28,27 +28,27 @@ class Overlay(object):
 
     def __init__(self, folder: str, router: str):
         self._router = router
-        self.path = '{0}/{1}.qcow2'.format(folder, router)
+        self.path = "{0}/{1}.qcow2".format(folder, router)
 
     def plan(self, image: str) -> list:
         """[] when the overlay is there and stands on `image`, else one Change."""
         try:
-            with open(self.path, 'rb') as file:
+            with open(self.path, "rb") as file:
                 backing = backing_file(file.read(65536), self.path)
         except FileNotFoundError:
             backing = None
         if backing == image:
             return []
-        return [Change('router', self._router, 'disk.image', backing, image, 'recreate')]
+        return [Change("router", self._router, "disk.image", backing, image, "recreate")]
 
     def create(self, image: str, uid: int, gid: int) -> None:
         """Put an empty overlay on `image` in place; the former one stays beside it as PATH.before-N."""
-        temporary = self.path + '.new'
-        command = ['qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', image, temporary]
+        temporary = self.path + ".new"
+        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, temporary]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
         output, _unused = process.communicate()
         if process.returncode:
-            raise MultiverseError('router {0}: {1} failed: {2}'.format(self._router, ' '.join(command), output.strip()))
+            raise MultiverseError("router {0}: {1} failed: {2}".format(self._router, " ".join(command), output.strip()))
         os.chown(temporary, uid, gid)
         os.chmod(temporary, 0o600)
         if os.path.exists(self.path):
@@ -57,6 +57,6 @@ class Overlay(object):
 
     def _aside(self):
         number = 1
-        while os.path.exists('{0}.before-{1}'.format(self.path, number)):
+        while os.path.exists("{0}.before-{1}".format(self.path, number)):
             number += 1
-        return '{0}.before-{1}'.format(self.path, number)
+        return "{0}.before-{1}".format(self.path, number)

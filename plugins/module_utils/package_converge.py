@@ -1,5 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Refreshes package lists, upgrades, installs and removes through apt-get, each step simulated first."""
+
 import glob
 import os
 import subprocess
@@ -9,15 +10,37 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils impor
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 
 _LISTS = "/var/lib/apt/lists"
-_SOURCES = ("/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/sources.list.d/*", "/etc/apt/apt.conf.d",
-            "/etc/apt/apt.conf.d/*", "/etc/apt/*.list")
-_ENVIRONMENT = dict(os.environ, LC_ALL="C", DEBIAN_FRONTEND="noninteractive", DEBIAN_PRIORITY="critical",
-                    APT_LISTCHANGES_FRONTEND="none", NEEDRESTART_SUSPEND="1",
-                    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+_SOURCES = (
+    "/etc/apt/sources.list",
+    "/etc/apt/sources.list.d",
+    "/etc/apt/sources.list.d/*",
+    "/etc/apt/apt.conf.d",
+    "/etc/apt/apt.conf.d/*",
+    "/etc/apt/*.list",
+)
+_ENVIRONMENT = dict(
+    os.environ,
+    LC_ALL="C",
+    DEBIAN_FRONTEND="noninteractive",
+    DEBIAN_PRIORITY="critical",
+    APT_LISTCHANGES_FRONTEND="none",
+    NEEDRESTART_SUSPEND="1",
+    PATH="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+)
 # A changed configuration file of the machine stays as it is; another apt or dpkg that runs is waited for.
 _KEEP = ["--force-confdef", "--force-confold"]
-_OPTIONS = ["-y", "-q", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3",
-            "-o", "APT::Install-Recommends=false", "-o", "APT::Install-Suggests=false"]
+_OPTIONS = [
+    "-y",
+    "-q",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "-o",
+    "Acquire::Retries=3",
+    "-o",
+    "APT::Install-Recommends=false",
+    "-o",
+    "APT::Install-Suggests=false",
+]
 _UPGRADE = {"safe": ["upgrade", "--with-new-pkgs"], "full": ["dist-upgrade"]}
 
 
@@ -75,8 +98,10 @@ def _repair(check):
     if not check:
         code, output = _call(["dpkg"] + _KEEP + ["--configure", "-a"])
         if code:
-            raise MultiverseError("an interrupted installation cannot be finished; run 'dpkg --configure -a' by hand: "
-                                  "%s" % output.strip()[-500:])
+            raise MultiverseError(
+                "an interrupted installation cannot be finished; run 'dpkg --configure -a' by hand: "
+                "%s" % output.strip()[-500:]
+            )
     return [{"action": "repair", "name": name, "before": None, "after": "configured"} for name in names or ["dpkg"]]
 
 
@@ -92,8 +117,10 @@ def _refresh(max_age):
     code, output = _call(["apt-get"] + _OPTIONS + ["-o", "APT::Update::Error-Mode=any", "update"])
     failed = [line for line in output.splitlines() if line.startswith(("E:", "W: Failed to fetch", "W: GPG error"))]
     if code or failed:
-        raise MultiverseError("the package lists cannot be refreshed; look at /etc/apt/sources.list and the way to the "
-                              "mirror: %s" % " / ".join(failed or output.splitlines()[-5:]))
+        raise MultiverseError(
+            "the package lists cannot be refreshed; look at /etc/apt/sources.list and the way to the "
+            "mirror: %s" % " / ".join(failed or output.splitlines()[-5:])
+        )
     os.utime(_LISTS)  # apt leaves the time alone where nothing was new
     return True
 
@@ -106,8 +133,10 @@ def _run(doing, command, names, check, keep=()):
     steps = model.parse_simulation(output)
     lost = sorted(set(step["name"] for step in steps if step["action"] == "remove") & set(keep))
     if lost:
-        raise MultiverseError("removing %s would take %s along, which is declared as present; keep one of them"
-                              % (", ".join(names), ", ".join(lost)))
+        raise MultiverseError(
+            "removing %s would take %s along, which is declared as present; keep one of them"
+            % (", ".join(names), ", ".join(lost))
+        )
     if steps and not check:
         settings = [part for option in _KEEP for part in ("-o", "DPkg::Options::=" + option)]
         code, output = _call(["apt-get"] + _OPTIONS + settings + command + ["--"] + names)
@@ -119,8 +148,9 @@ def _run(doing, command, names, check, keep=()):
 def _call(command):
     """(exit code, what it said on both outputs)."""
     try:
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                env=_ENVIRONMENT)
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_ENVIRONMENT
+        )
     except OSError as error:
         raise MultiverseError("%s cannot be run (%s); this works on Debian only" % (command[0], error)) from error
     return result.returncode, result.stdout.decode("utf-8", "replace")

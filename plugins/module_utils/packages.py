@@ -3,6 +3,7 @@
 
 Nothing here runs a command: `package_converge` does.
 """
+
 import re
 
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
@@ -81,23 +82,34 @@ def explain(doing, names, output, status):
     """
     reasons = []
     for match in _UNKNOWN.finditer(output):
-        reasons.append("%s is in none of this machine's package sources; look at /etc/apt/sources.list and "
-                       "'apt-cache policy %s', or correct the name" % ((match.group(1) or match.group(2),) * 2))
+        reasons.append(
+            "%s is in none of this machine's package sources; look at /etc/apt/sources.list and "
+            "'apt-cache policy %s', or correct the name" % ((match.group(1) or match.group(2),) * 2)
+        )
     for name in held(status):
         if name in names or re.search(r"(?<![a-z0-9+.-])%s(?![a-z0-9+.-])" % re.escape(name), output):
-            reasons.append("%s is held at its present version, which is in the way; release it with "
-                           "'apt-mark unhold %s'" % (name, name))
+            reasons.append(
+                "%s is held at its present version, which is in the way; release it with "
+                "'apt-mark unhold %s'" % (name, name)
+            )
     if "remove is disabled" in output:
         reasons.append("other packages would have to go (see below); remove them by hand first if that is right")
     lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith("NOTE:")]
     said = " / ".join(lines[-12:])
-    return "apt-get cannot %s %s: %s" % (doing, ", ".join(names) or "the installed packages",
-                                        "; ".join(sorted(set(reasons)) + ["it said: " + said]))
+    return "apt-get cannot %s %s: %s" % (
+        doing,
+        ", ".join(names) or "the installed packages",
+        "; ".join(sorted(set(reasons)) + ["it said: " + said]),
+    )
 
 
 def diff(steps):
     """The steps as Ansible's diff: one package a line."""
-    return {"before": "".join("%s %s\n" % (step["name"], step["before"]) for step in steps if step["before"]),
-            "after": "".join("%s %s\n" % (step["name"], step["after"] or "") for step in steps
-                             if step["action"] != "remove"),
-            "before_header": "packages", "after_header": "packages"}
+    return {
+        "before": "".join("%s %s\n" % (step["name"], step["before"]) for step in steps if step["before"]),
+        "after": "".join(
+            "%s %s\n" % (step["name"], step["after"] or "") for step in steps if step["action"] != "remove"
+        ),
+        "before_header": "packages",
+        "after_header": "packages",
+    }

@@ -18,30 +18,41 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.overl
 from ansible_collections.multiverse.router_controller.plugins.module_utils.plan import Change, Plan
 
 # https://gitlab.alpinelinux.org/alpine/mkinitfs: modules=, overlaytmpfs= are options of Alpine's initramfs.
-_KERNEL = 'root=/dev/vda rootfstype=ext4 console=ttyS0 quiet panic=10 multiverse.portal={tag} modules=ext4,virtio_blk'
-_PERSISTENT = ' rw'
-_EPHEMERAL = ',overlay ro overlaytmpfs=yes'
+_KERNEL = "root=/dev/vda rootfstype=ext4 console=ttyS0 quiet panic=10 multiverse.portal={tag} modules=ext4,virtio_blk"
+_PERSISTENT = " rw"
+_EPHEMERAL = ",overlay ro overlaytmpfs=yes"
 
 #: One router on its way: what is declared, what is there, and what would change.
-Task = namedtuple('Task', 'router desired overlay image state plan')
+Task = namedtuple("Task", "router desired overlay image state plan")
 
 
-def desired_domain(router: dict, image: dict, overlay: Overlay, acceleration: dict, console: str,
-                   multidevs: str) -> domains.Domain:
+def desired_domain(
+    router: dict, image: dict, overlay: Overlay, acceleration: dict, console: str, multidevs: str
+) -> domains.Domain:
     """The VM of one router of the topology. An ephemeral one runs on the read-only image, changes go to memory."""
-    if router['ephemeral']:
-        disk = {'path': image['disk'], 'format': 'raw', 'read_only': True}
+    if router["ephemeral"]:
+        disk = {"path": image["disk"], "format": "raw", "read_only": True}
     else:
-        disk = {'path': overlay.path, 'format': 'qcow2'}
+        disk = {"path": overlay.path, "format": "qcow2"}
     return domains.router(
-        name=router['name'], accel=acceleration['accel'], cpu=acceleration['cpu'], memory=router['memory'],
-        kernel=image['kernel'], initrd=image['initrd'],
-        cmdline=_KERNEL.format(tag=router['portal']['tag']) + (_EPHEMERAL if router['ephemeral'] else _PERSISTENT),
+        name=router["name"],
+        accel=acceleration["accel"],
+        cpu=acceleration["cpu"],
+        memory=router["memory"],
+        kernel=image["kernel"],
+        initrd=image["initrd"],
+        cmdline=_KERNEL.format(tag=router["portal"]["tag"]) + (_EPHEMERAL if router["ephemeral"] else _PERSISTENT),
         disks=[disk],
-        interfaces=[{'mac': side['mac'], 'bridge': side['network']} for side in (router['upstream'], router['downstream'])],
-        share={'path': router['portal']['path'], 'tag': router['portal']['tag'],
-               'multidevs': multidevs if router['links'] else 'default'},
-        console_log='{0}/{1}.log'.format(console, router['name']))
+        interfaces=[
+            {"mac": side["mac"], "bridge": side["network"]} for side in (router["upstream"], router["downstream"])
+        ],
+        share={
+            "path": router["portal"]["path"],
+            "tag": router["portal"]["tag"],
+            "multidevs": multidevs if router["links"] else "default",
+        },
+        console_log="{0}/{1}.log".format(console, router["name"]),
+    )
 
 
 class Routers(object):
@@ -53,7 +64,7 @@ class Routers(object):
     def __init__(self, connection, arguments: dict):
         self._connection = connection
         self._arguments = arguments
-        self._tasks = [self._task(router) for router in arguments['routers']]
+        self._tasks = [self._task(router) for router in arguments["routers"]]
 
     @property
     def plan(self) -> Plan:
@@ -64,49 +75,70 @@ class Routers(object):
 
         :raises MultiverseError: naming each failed router; the others of its stage are done, later stages not begun.
         """
-        for stage in sorted({task.router['stage'] for task in self._tasks}):
-            tasks = [task for task in self._tasks if task.router['stage'] == stage]
+        for stage in sorted({task.router["stage"] for task in self._tasks}):
+            tasks = [task for task in self._tasks if task.router["stage"] == stage]
             with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
                 outcomes = [pool.submit(self._converge, task) for task in tasks]
             errors = [str(outcome.exception()) for outcome in outcomes if outcome.exception()]
             if errors:
-                raise MultiverseError('\n'.join(errors))
+                raise MultiverseError("\n".join(errors))
 
     def undeclared(self) -> list:
         """Names of domains of ours that no router of the topology stands for."""
-        declared = {task.router['name'] for task in self._tasks}
-        with explained('listing the domains'):
+        declared = {task.router["name"] for task in self._tasks}
+        with explained("listing the domains"):
             found = self._connection.listAllDomains() if self._connection else []
-            return sorted(domain.name() for domain in found
-                          if domain.name() not in declared and domain_xml.is_ours(domain.XMLDesc(0)))
+            return sorted(
+                domain.name()
+                for domain in found
+                if domain.name() not in declared and domain_xml.is_ours(domain.XMLDesc(0))
+            )
 
     def _task(self, router):
-        name = router['name']
-        overlay = Overlay(self._arguments['overlay_folder'], name)
-        image = self._arguments['images'].get(name)
+        name = router["name"]
+        overlay = Overlay(self._arguments["overlay_folder"], name)
+        image = self._arguments["images"].get(name)
         if image is None:  # only in check mode, before there is anything to name the image by
-            return Task(router, None, overlay, None, None,
-                        Plan([Change('router', name, 'state', None, 'running, from a new image', 'live')]))
-        multidevs = domain_converge.multidevs(self._connection) if self._connection else 'remap'
-        desired = desired_domain(router, image, overlay, self._arguments['acceleration'],
-                                 self._arguments['console_folder'], multidevs)
+            return Task(
+                router,
+                None,
+                overlay,
+                None,
+                None,
+                Plan([Change("router", name, "state", None, "running, from a new image", "live")]),
+            )
+        multidevs = domain_converge.multidevs(self._connection) if self._connection else "remap"
+        desired = desired_domain(
+            router, image, overlay, self._arguments["acceleration"], self._arguments["console_folder"], multidevs
+        )
         state = domain_converge.read(self._connection, name)
-        recreate = [] if router['ephemeral'] else overlay.plan(image['disk'])
-        return Task(router, desired, overlay, image, state,
-                    domain_plan.plan(desired, state and state.current, recreate=recreate))
+        recreate = [] if router["ephemeral"] else overlay.plan(image["disk"])
+        return Task(
+            router,
+            desired,
+            overlay,
+            image,
+            state,
+            domain_plan.plan(desired, state and state.current, recreate=recreate),
+        )
 
     def _converge(self, task):
         if not task.plan:
             return
         current = task.state and task.state.current
         steps = domain_plan.steps(task.desired, current, task.plan)
-        fresh = any(change.field == 'disk.image' for change in task.plan)
-        domain_converge.apply(self._connection, task.desired, task.state, steps,
-                              on_stopped=lambda: self._make_overlay(task) if fresh else None)
+        fresh = any(change.field == "disk.image" for change in task.plan)
+        domain_converge.apply(
+            self._connection,
+            task.desired,
+            task.state,
+            steps,
+            on_stopped=lambda: self._make_overlay(task) if fresh else None,
+        )
         state = domain_converge.verify(self._connection, task.desired)
         for port in state.current.ports:
             bridge_ports.silence(port.tap)
 
     def _make_overlay(self, task):
-        owner = pwd.getpwnam(self._arguments['user'])
-        task.overlay.create(task.image['disk'], owner.pw_uid, owner.pw_gid)
+        owner = pwd.getpwnam(self._arguments["user"])
+        task.overlay.create(task.image["disk"], owner.pw_uid, owner.pw_gid)

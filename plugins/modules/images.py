@@ -6,8 +6,8 @@ module: images
 short_description: Build the images routers boot from
 description:
   - Fetches and verifies the Alpine base image, then builds one image per distinct set of packages in a throwaway VM.
-  - An image is named by the hash of its inputs (base image, packages, our own files), so a present one is up to date and
-    is never built or changed again. Old images stay until a person removes them.
+  - An image is named by the hash of its inputs (base image, packages, our own files), so a present one is up to date
+    and is never built or changed again. Old images stay until a person removes them.
 author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
@@ -101,20 +101,20 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.error
 from ansible_collections.multiverse.router_controller.plugins.module_utils.libvirt_connection import connect
 
 ROUTER = {
-    'name': {'type': 'str', 'required': True},
-    'packages': {'type': 'list', 'elements': 'str', 'required': True},
+    "name": {"type": "str", "required": True},
+    "packages": {"type": "list", "elements": "str", "required": True},
 }
 ARGUMENTS = {
-    'uri': {'type': 'str', 'required': True},
-    'source': {'type': 'str', 'required': True},
-    'sha512': {'type': 'str'},
-    'base_folder': {'type': 'path', 'required': True},
-    'image_folder': {'type': 'path', 'required': True},
-    'portal': {'type': 'path', 'required': True},
-    'user': {'type': 'str', 'required': True},
-    'acceleration': {'type': 'str', 'choices': ['auto', 'kvm', 'tcg'], 'default': 'auto'},
-    'routers': {'type': 'list', 'elements': 'dict', 'required': True, 'options': ROUTER},
-    'timeout': {'type': 'int', 'default': 900},
+    "uri": {"type": "str", "required": True},
+    "source": {"type": "str", "required": True},
+    "sha512": {"type": "str"},
+    "base_folder": {"type": "path", "required": True},
+    "image_folder": {"type": "path", "required": True},
+    "portal": {"type": "path", "required": True},
+    "user": {"type": "str", "required": True},
+    "acceleration": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+    "routers": {"type": "list", "elements": "dict", "required": True, "options": ROUTER},
+    "timeout": {"type": "int", "default": 900},
 }
 
 
@@ -124,15 +124,15 @@ def main():
         converge = image_converge.Images(module.params)
         plan = converge.plan()
         if plan and not module.check_mode:
-            with connect(module.params['uri']) as connection:
+            with connect(module.params["uri"]) as connection:
                 converge.apply(connection)
         result = converge.to_result()
-        if result['acceleration']['warning']:
-            module.warn(result['acceleration']['warning'])
+        if result["acceleration"]["warning"]:
+            module.warn(result["acceleration"]["warning"])
         module.exit_json(changed=bool(plan), changes=plan.to_result(), diff=plan.to_diff(), **result)
     except MultiverseError as error:
         module.fail_json(msg=str(error))
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -57,18 +57,19 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils impor
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 
 SUBOPTIONS = {
-    'source': {'type': 'str', 'required': True},
-    'target': {'type': 'path', 'required': True},
-    'fstype': {'type': 'str', 'default': 'none'},
-    'options': {'type': 'str', 'default': 'bind,nofail'},
+    "source": {"type": "str", "required": True},
+    "target": {"type": "path", "required": True},
+    "fstype": {"type": "str", "default": "none"},
+    "options": {"type": "str", "default": "bind,nofail"},
 }
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={'mounts': {'type': 'list', 'elements': 'dict', 'required': True, 'options': SUBOPTIONS}},
-        supports_check_mode=True)
-    desired = [mounts.Mount(**entry) for entry in module.params['mounts']]
+        argument_spec={"mounts": {"type": "list", "elements": "dict", "required": True, "options": SUBOPTIONS}},
+        supports_check_mode=True,
+    )
+    desired = [mounts.Mount(**entry) for entry in module.params["mounts"]]
     try:
         fstab = mount_converge.read_fstab()
         plan = mounts.plan(desired, fstab, mount_converge.read_mounted(desired, fstab))
@@ -80,5 +81,5 @@ def main():
     module.exit_json(changed=bool(plan), changes=plan.to_result(), diff=plan.to_diff())
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -91,8 +91,13 @@ def main():
     if result["blind"]:
         module.warn("there are no package lists yet, so neither the names nor upgrades were checked")
     steps = result["steps"]
-    module.exit_json(changed=bool(steps), changes=steps, held=result["held"], refreshed=result["refreshed"],
-                     diff=model.diff(steps) if steps else {})
+    module.exit_json(
+        changed=bool(steps),
+        changes=steps,
+        held=result["held"],
+        refreshed=result["refreshed"],
+        diff=model.diff(steps) if steps else {},
+    )
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ short_description: Run packages.sh and provision.sh inside the routers
 description:
   - Waits until each router's guest agent answers, then has its scripts put right what differs from its portal; all
     routers at once, through routerd. Shows how far each router is while it waits.
-  - Each script first looks (C(--check)). It runs for real only if it would change something, if its inputs changed since
-    its last run, or if that run failed.
+  - Each script first looks (C(--check)). It runs for real only if it would change something, if its inputs changed
+    since its last run, or if that run failed.
 author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
   - multiverse.router_controller.attributes
@@ -68,12 +68,12 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.provi
 from ansible_collections.multiverse.router_controller.plugins.module_utils.provisioning import diff
 
 ARGUMENTS = {
-    'routers': {'type': 'list', 'elements': 'dict', 'required': True},
-    'images': {'type': 'dict', 'required': True},
-    'rendered': {'type': 'list', 'elements': 'str', 'default': []},
-    'timeout': {'type': 'int', 'default': 600},
-    'progress': {'type': 'dict', 'default': {}},
-    'wait': {'type': 'int', 'default': 5},
+    "routers": {"type": "list", "elements": "dict", "required": True},
+    "images": {"type": "dict", "required": True},
+    "rendered": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 600},
+    "progress": {"type": "dict", "default": {}},
+    "wait": {"type": "int", "default": 5},
 }
 
 
@@ -81,17 +81,21 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     provisioning = Provisioning(module.params, module.check_mode)
     try:
-        provisioning.work(module.params['wait'])
+        provisioning.work(module.params["wait"])
     except MultiverseError as error:
         module.fail_json(msg=str(error))
     progress = provisioning.progress
-    failures = [entry['message'] for entry in progress.values() if entry['phase'] == 'failed']
-    result = {'changed': any(entry['changes'] for entry in progress.values()), 'finished': provisioning.finished,
-              'progress': progress, 'diff': diff(progress)}
+    failures = [entry["message"] for entry in progress.values() if entry["phase"] == "failed"]
+    result = {
+        "changed": any(entry["changes"] for entry in progress.values()),
+        "finished": provisioning.finished,
+        "progress": progress,
+        "diff": diff(progress),
+    }
     if failures and provisioning.finished:
-        module.fail_json(msg='\n'.join(failures), **result)
+        module.fail_json(msg="\n".join(failures), **result)
     module.exit_json(**result)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -7,8 +7,8 @@ short_description: Converge the router VMs
 description:
   - Makes every router's disk and libvirt domain what the topology says, and starts what does not run, in the order of
     their dependencies; routers that do not depend on each other at the same time.
-  - Compares the persistent definition, the running one, and the bridge each card is really plugged into. What can be put
-    right in a running VM is; the rest restarts that router and no other.
+  - Compares the persistent definition, the running one, and the bridge each card is really plugged into. What can be
+    put right in a running VM is; the rest restarts that router and no other.
   - A domain without our mark is never touched. A disk that no longer fits its image is set aside, not removed.
 author: The Multiverse OS authors (@multiverse-os)
 extends_documentation_fragment:
@@ -77,20 +77,20 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.libvi
 from ansible_collections.multiverse.router_controller.plugins.module_utils.router_converge import Routers
 
 ARGUMENTS = {
-    'uri': {'type': 'str', 'required': True},
-    'user': {'type': 'str', 'required': True},
-    'routers': {'type': 'list', 'elements': 'dict', 'required': True},
-    'images': {'type': 'dict', 'required': True},
-    'acceleration': {'type': 'dict', 'required': True},
-    'overlay_folder': {'type': 'path', 'required': True},
-    'console_folder': {'type': 'path', 'required': True},
+    "uri": {"type": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "routers": {"type": "list", "elements": "dict", "required": True},
+    "images": {"type": "dict", "required": True},
+    "acceleration": {"type": "dict", "required": True},
+    "overlay_folder": {"type": "path", "required": True},
+    "console_folder": {"type": "path", "required": True},
 }
 
 
 def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
-        with connect(module.params['uri'], module.check_mode, module.warn) as connection:
+        with connect(module.params["uri"], module.check_mode, module.warn) as connection:
             routers = Routers(connection, module.params)
             plan = routers.plan
             if plan and not module.check_mode:
@@ -99,10 +99,11 @@ def main():
     except MultiverseError as error:
         module.fail_json(msg=str(error))
     if undeclared:
-        module.warn('no longer declared, and left alone: {0}; playbooks/teardown.yml removes them'.format(
-            ', '.join(undeclared)))
+        module.warn(
+            "no longer declared, and left alone: {0}; playbooks/teardown.yml removes them".format(", ".join(undeclared))
+        )
     module.exit_json(changed=bool(plan), changes=plan.to_result(), diff=plan.to_diff(), undeclared=undeclared)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -13,18 +13,28 @@ def test_pool_is_active_and_starts_by_itself(lab, pool):
     assert f"{pool} active yes" in " ".join(lab.virsh("pool-list --all").split())
 
 
-@pytest.mark.parametrize("folder, owner, mode", [
-    ("base-images", "root", 0o750), ("os-images", "root", 0o750), ("portal-images", "multiverse", 0o700),
-    ("network-controller", "root", 0o750),
-])
+@pytest.mark.parametrize(
+    "folder, owner, mode",
+    [
+        ("base-images", "root", 0o750),
+        ("os-images", "root", 0o750),
+        ("portal-images", "multiverse", 0o700),
+        ("network-controller", "root", 0o750),
+    ],
+)
 def test_pool_folder_lets_in_nobody_else(host, folder, owner, mode):
     found = host.file(f"/var/lib/multiverse/{folder}")
     assert (found.user, found.group, found.mode) == (owner, "multiverse", mode)
 
 
-@pytest.mark.parametrize("network, mac", [
-    ("universe0", "00:00:10:00:00:01"), ("galaxy0", "00:00:10:01:01:fe"), ("star0", "00:00:10:02:02:fe"),
-])
+@pytest.mark.parametrize(
+    "network, mac",
+    [
+        ("universe0", "00:00:10:00:00:01"),
+        ("galaxy0", "00:00:10:01:01:fe"),
+        ("star0", "00:00:10:02:02:fe"),
+    ],
+)
 def test_bridge_has_its_mac_and_is_up(host, network, mac):
     assert host.file(f"/sys/class/net/{network}/address").content_string.strip() == mac
     assert int(host.file(f"/sys/class/net/{network}/flags").content_string, 16) & 1
@@ -46,7 +56,9 @@ def test_a_client_cannot_reach_universe_on_a_closed_network(lab, network):
     for address in ("10.0.0.1", "198.19.100.2"):
         probe = lab.client(network, "busybox", "arping", "-f", "-c", "2", "-w", "3", "-I", "eth0", address, check=False)
         assert "Received 0 re" in probe, probe
-    seen = lab.client("universe0", "busybox", "arping", "-f", "-c", "2", "-w", "3", "-I", "eth0", "10.0.0.1", check=False)
+    seen = lab.client(
+        "universe0", "busybox", "arping", "-f", "-c", "2", "-w", "3", "-I", "eth0", "10.0.0.1", check=False
+    )
     assert "Received 1 re" in seen, seen
 
 
@@ -62,8 +74,10 @@ def test_routers_run_provisioned(lab):
 
 @pytest.mark.parametrize("router", ["galaxy", "star"])
 def test_portal_is_mounted_read_only_with_its_fstab_line(lab, router):
-    line = (f"{router}-portal /mnt/{router}-portal 9p "
-            "trans=virtio,version=9p2000.L,posixacl,ro,cache=none,nosuid,nodev,nofail 0 0")
+    line = (
+        f"{router}-portal /mnt/{router}-portal 9p "
+        "trans=virtio,version=9p2000.L,posixacl,ro,cache=none,nosuid,nodev,nofail 0 0"
+    )
     assert line in lab.router(router, "cat /etc/fstab").splitlines()
     assert f"{router}-portal /mnt/{router}-portal 9p ro" in lab.router(router, "cat /proc/mounts")
     assert "Read-only" in lab.router(router, f"touch /mnt/{router}-portal/x 2>&1", check=False)
@@ -83,8 +97,11 @@ def test_a_client_of_star_gets_its_lease_from_star(lab):
 
 
 def test_a_client_of_star_fetches_a_page_through_star_galaxy_and_universe(lab):
-    lab.router("galaxy", "nft add table inet count && nft add chain inet count f '{ type filter hook forward priority 0; }'"
-                         " && nft add rule inet count f ip saddr 10.1.1.2 counter")
+    lab.router(
+        "galaxy",
+        "nft add table inet count && nft add chain inet count f '{ type filter hook forward priority 0; }'"
+        " && nft add rule inet count f ip saddr 10.1.1.2 counter",
+    )
     try:
         assert lab.fetch("star0")["client"] == "198.19.100.2"
         assert "counter packets 0 " not in lab.router("galaxy", "nft list table inet count")

@@ -1,10 +1,14 @@
 """Drifted by hand in every way the declared fields can drift; one converge repairs exactly that, as it predicted."""
 
 import pytest
-
 from lab_host import changes
 
-PROVISION, NETWORKS, POOLS, ROUTERS = "Provision the routers", "Create the networks", "Create the pools", "Converge the routers"
+PROVISION, NETWORKS, POOLS, ROUTERS = (
+    "Provision the routers",
+    "Create the networks",
+    "Create the pools",
+    "Converge the routers",
+)
 
 RANGE = """
 echo "<range start='10.0.0.2' end='10.0.0.254'/>" > /tmp/range.xml
@@ -30,11 +34,15 @@ def drifted(lab):
     lab.sh(RANGE)
     lab.virsh("pool-destroy portal-images")
     lab.sh("virsh -q net-destroy star0")
-    lab.sh("ip link set $(virsh -q -c 'qemu:///session?socket=/run/multiverse/libvirt/libvirt-sock' domiflist galaxy "
-           "| awk '/universe0/ {print $1}') nomaster")
+    lab.sh(
+        "ip link set $(virsh -q -c 'qemu:///session?socket=/run/multiverse/libvirt/libvirt-sock' domiflist galaxy "
+        "| awk '/universe0/ {print $1}') nomaster"
+    )
     lab.sh("ip link delete galaxy0")
-    lab.sh("sed -i 's/^server=.*/server=192.0.2.1/' "
-           "/var/lib/multiverse/network-controller/star.portal.multiverse/base-files/etc/dnsmasq.conf")
+    lab.sh(
+        "sed -i 's/^server=.*/server=192.0.2.1/' "
+        "/var/lib/multiverse/network-controller/star.portal.multiverse/base-files/etc/dnsmasq.conf"
+    )
     preview = lab.converge("--check", "--diff")
     assert lab.domain_ids() == {"galaxy": before["galaxy"]}  # the preview started nothing
     return {"before": before, "preview": preview, "repair": lab.converge(), "again": lab.converge()}
@@ -45,11 +53,17 @@ def test_exactly_what_drifted_is_repaired(drifted):
     assert changes(repair, POOLS) == {("portal-images", "active")}
     assert changes(repair, NETWORKS) == {("universe0", "dhcp"), ("galaxy0", "bridge.exists"), ("star0", "active")}
     assert changes(repair, ROUTERS) == {
-        ("galaxy", "port.00:00:10:00:00:02"), ("galaxy", "port.00:00:10:01:01:01"), ("star", "state")}
+        ("galaxy", "port.00:00:10:00:00:02"),
+        ("galaxy", "port.00:00:10:01:01:01"),
+        ("star", "state"),
+    }
     done = repair["changed"][PROVISION]["progress"]["galaxy"]["changes"]
     assert {(change["kind"], change["name"]) for change in done} == {
-        ("file", "/etc/network/interfaces"), ("service", "multiverse-firewall"), ("service", "networking"),
-        ("service", "dnsmasq")}
+        ("file", "/etc/network/interfaces"),
+        ("service", "multiverse-firewall"),
+        ("service", "networking"),
+        ("service", "dnsmasq"),
+    }
     assert set(repair["changed"]) == {POOLS, NETWORKS, ROUTERS, PROVISION, "Render the portals"}
 
 
@@ -59,7 +73,9 @@ def test_the_preview_said_so(drifted):
     for task in (POOLS, NETWORKS, ROUTERS):
         assert changes(preview, task) == changes(repair, task)
     said, done = (run["changed"][PROVISION]["progress"]["galaxy"]["changes"] for run in (preview, repair))
-    assert {(change["kind"], change["name"]) for change in said} == {(change["kind"], change["name"]) for change in done}
+    assert {(change["kind"], change["name"]) for change in said} == {
+        (change["kind"], change["name"]) for change in done
+    }
 
 
 def test_nothing_is_left_to_do_in_at_most_20_tasks(drifted):

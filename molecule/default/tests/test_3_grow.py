@@ -4,11 +4,16 @@ import json
 
 import pytest
 import yaml
-
 from lab_host import ROOT, changes, run
 
-GALAXY2 = {"name": "galaxy2", "upstream": "universe0", "downstream": "nebula0", "egress": {"type": "direct"},
-           "ephemeral": True, "packages": []}
+GALAXY2 = {
+    "name": "galaxy2",
+    "upstream": "universe0",
+    "downstream": "nebula0",
+    "egress": {"type": "direct"},
+    "ephemeral": True,
+    "packages": [],
+}
 
 
 def reference():
@@ -32,16 +37,21 @@ def grown(lab):
 
 
 def test_the_new_galaxy_is_all_that_changes(lab, grown):
-    names = {name for task in ("Create the networks", "Converge the routers") for name, _field in changes(grown["run"], task)}
+    names = {
+        name for task in ("Create the networks", "Converge the routers") for name, _field in changes(grown["run"], task)
+    }
     assert names == {"nebula0", "galaxy2", "universe0"}  # universe0 reserves the new router's address
-    assert {field for name, field in changes(grown["run"], "Create the networks") if name == "universe0"} == {"reservations"}
+    assert {field for name, field in changes(grown["run"], "Create the networks") if name == "universe0"} == {
+        "reservations"
+    }
 
 
 def test_the_preview_said_so(grown):
     assert set(grown["preview"]["changed"]) == set(grown["run"]["changed"])
     for task in ("Create the networks", "Converge the routers"):
         assert {name for name, _field in changes(grown["preview"], task)} == {
-            name for name, _field in changes(grown["run"], task)}
+            name for name, _field in changes(grown["run"], task)
+        }
 
 
 def test_the_image_is_not_built_again(grown):
@@ -67,8 +77,16 @@ def test_an_ephemeral_router_keeps_nothing(lab, grown):
 
 def test_a_failed_script_is_told_with_router_script_line_and_output(lab, grown):
     lab.router("galaxy2", "rm /etc/dnsmasq.conf && mkdir -p /etc/dnsmasq.conf/in-the-way")
-    done = run("ansible-playbook", "-i", str(lab.folder / "inventory.yml"), "playbooks/site.yml", "--tags", "routers",
-               *grown["arguments"], check=False)
+    done = run(
+        "ansible-playbook",
+        "-i",
+        str(lab.folder / "inventory.yml"),
+        "playbooks/site.yml",
+        "--tags",
+        "routers",
+        *grown["arguments"],
+        check=False,
+    )
     assert done.returncode != 0
     assert "router galaxy2: provision.sh line" in done.stdout + done.stderr
     lab.router("galaxy2", "rm -r /etc/dnsmasq.conf")
@@ -79,8 +97,15 @@ def test_bad_values_end_before_the_first_change(lab):
     topology = reference()
     topology["multiverse_networks"][1]["subnet"] = "10.0.0.0/25"
     topology["multiverse_routers"][1]["upstraem"] = "galaxy0"
-    done = run("ansible-playbook", "-i", str(lab.folder / "inventory.yml"), "playbooks/site.yml",
-               "-e", json.dumps(topology), check=False)
+    done = run(
+        "ansible-playbook",
+        "-i",
+        str(lab.folder / "inventory.yml"),
+        "playbooks/site.yml",
+        "-e",
+        json.dumps(topology),
+        check=False,
+    )
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0 and "changed=0" in said
     assert "10.0.0.0/25" in said and "upstraem" in said and "upstream" in said

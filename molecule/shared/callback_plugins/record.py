@@ -1,4 +1,4 @@
-"""Writes what a play did to the file named by MULTIVERSE_RECORD: tasks that ran, and the results of those that changed."""
+"""Writes what a play did to the file named by MULTIVERSE_RECORD: the tasks that ran, and what the changed ones said."""
 
 DOCUMENTATION = """
 name: record

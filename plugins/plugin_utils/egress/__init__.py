@@ -23,4 +23,4 @@ from typing import Dict
 def available() -> Dict[str, ModuleType]:
     """The types there are, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name: importlib.import_module(f'{__name__}.{name}') for name in names if not name.startswith('_')}
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names if not name.startswith("_")}

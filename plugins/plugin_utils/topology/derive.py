@@ -21,7 +21,7 @@ def derive(topology: Topology, universe: Any) -> None:
         _addresses(network, [port for port in topology.ports() if port.network is network])
         _uplink(network, topology)
     for port in topology.ports():
-        if port.mac is None and 'mac' not in port.given and port.address is not None:
+        if port.mac is None and "mac" not in port.given and port.address is not None:
             port.mac = derived_mac(port.address)
     for router in topology.routers:
         _clients(router, topology)
@@ -30,7 +30,7 @@ def derive(topology: Topology, universe: Any) -> None:
 
 def derived_mac(address: IPAddress) -> str:
     """The MAC rule: W.A.B.H has 00:00:10:AA:BB:HH."""
-    return '00:00:10:{:02x}:{:02x}:{:02x}'.format(*address.words[1:])
+    return "00:00:10:{:02x}:{:02x}:{:02x}".format(*address.words[1:])
 
 
 def hosts(subnet: IPNetwork) -> range:
@@ -49,12 +49,12 @@ def start_order(topology: Topology) -> List[List[str]]:
 def _connect(topology: Topology) -> None:
     by_name: Dict[str, Network] = {}
     for network in topology.networks:
-        network.bridge = _port(network, '', network)
+        network.bridge = _port(network, "", network)
         if network.name:
             by_name.setdefault(network.name, network)
     for router in topology.routers:
-        router.upstream = _port(router, 'upstream', by_name.get(router.fields.upstream))
-        router.downstream = _port(router, 'downstream', by_name.get(router.fields.downstream))
+        router.upstream = _port(router, "upstream", by_name.get(router.fields.upstream))
+        router.downstream = _port(router, "downstream", by_name.get(router.fields.downstream))
         if router.upstream.network:
             router.upstream.network.members.append(router)
         if router.downstream.network and not router.downstream.network.server:
@@ -66,9 +66,12 @@ def _connect(topology: Topology) -> None:
 
 def _port(owner: Any, side: str, network: Optional[Network]) -> Port:
     port = Port(owner.place, side, network, None, None, ())
-    port.address, port.mac = (getattr(owner.fields, port.key(what)) for what in ('address', 'mac'))
-    port.given = tuple(what for what in ('address', 'mac')
-                       if getattr(owner.fields, port.key(what)) is not None or port.key(what) in owner.fields.wrong)
+    port.address, port.mac = (getattr(owner.fields, port.key(what)) for what in ("address", "mac"))
+    port.given = tuple(
+        what
+        for what in ("address", "mac")
+        if getattr(owner.fields, port.key(what)) is not None or port.key(what) in owner.fields.wrong
+    )
     return port
 
 
@@ -80,13 +83,13 @@ def _addresses(network: Network, ports: List[Port]) -> None:
     taken = {int(port.address) for port in ports if port.address is not None}
     turns = [
         (upwards, [network.bridge] if network.fields.host_access else []),
-        (upwards, [port for port in ports if port.side == 'downstream']),
-        (upwards[1:], [port for port in ports if port.side == 'upstream']),
+        (upwards, [port for port in ports if port.side == "downstream"]),
+        (upwards[1:], [port for port in ports if port.side == "upstream"]),
         (upwards[::-1], [] if network.fields.host_access else [network.bridge]),
     ]
     for candidates, waiting in turns:
         for port in waiting:
-            if port.address is None and 'address' not in port.given:
+            if port.address is None and "address" not in port.given:
                 port.address = _first_free(candidates, taken)
                 taken.update([] if port.address is None else [int(port.address)])
 
@@ -97,7 +100,7 @@ def _first_free(candidates: Iterable[int], taken: Set[int]) -> Optional[IPAddres
 
 def _uplink(network: Network, topology: Topology) -> None:
     network.uplink = network.fields.uplink
-    if network.fields.forward == 'nat' and network.uplink is None and 'uplink' not in network.fields.wrong:
+    if network.fields.forward == "nat" and network.uplink is None and "uplink" not in network.fields.wrong:
         network.uplink = default_device(topology.universe, topology.ours)
 
 
@@ -106,7 +109,7 @@ def _clients(router: Router, topology: Topology) -> None:
     written, network = router.fields.clients, router.downstream.network
     if written is not None:
         router.clients = (written.first, written.last)
-    elif 'clients' not in router.fields.wrong and network and network.subnet is not None:
+    elif "clients" not in router.fields.wrong and network and network.subnet is not None:
         taken = {int(port.address) for port in topology.ports() if port.network is network and port.address is not None}
         upwards = hosts(network.subnet)
         ends = _first_free(upwards, taken), _first_free(upwards[::-1], taken)

@@ -19,11 +19,11 @@ class Port:
     """Where something is plugged into a network: a bridge itself, or one side of a router."""
 
     place: Place
-    side: str                               # '' (a bridge itself), 'upstream' or 'downstream'
-    network: Optional['Network']
+    side: str  # '' (a bridge itself), 'upstream' or 'downstream'
+    network: Optional["Network"]
     address: Optional[IPAddress]
     mac: Optional[str]
-    given: Tuple[str, ...]                  # which of 'address' and 'mac' the user wrote, right or wrong
+    given: Tuple[str, ...]  # which of 'address' and 'mac' the user wrote, right or wrong
 
     def at(self, what: str) -> Place:
         """The place of this port's 'address' or 'mac'."""
@@ -31,7 +31,7 @@ class Port:
 
     def key(self, what: str) -> str:
         """The key a user writes for this port's 'address' or 'mac'."""
-        return f'{self.side}_{what}' if self.side else what
+        return f"{self.side}_{what}" if self.side else what
 
 
 @dataclass
@@ -39,11 +39,11 @@ class Network:
     """One bridge with one subnet."""
 
     place: Place
-    name: Optional[str]                     # as written, even where it is no possible name
+    name: Optional[str]  # as written, even where it is no possible name
     fields: Fields
-    bridge: Port = None                     # type: ignore[assignment]
-    server: Optional['Router'] = None       # the first router whose downstream side is here
-    members: List['Router'] = field(default_factory=list)       # those with their upstream side here
+    bridge: Port = None  # type: ignore[assignment]
+    server: Optional["Router"] = None  # the first router whose downstream side is here
+    members: List["Router"] = field(default_factory=list)  # those with their upstream side here
     uplink: Optional[str] = None
 
     @property
@@ -58,11 +58,11 @@ class Router:
     place: Place
     name: Optional[str]
     fields: Fields
-    upstream: Port = None                   # type: ignore[assignment]
-    downstream: Port = None                 # type: ignore[assignment]
+    upstream: Port = None  # type: ignore[assignment]
+    downstream: Port = None  # type: ignore[assignment]
     clients: Optional[Tuple[Optional[IPAddress], Optional[IPAddress]]] = None
-    requires: Optional['Router'] = None
-    stage: Optional[int] = None             # None in a circle, and behind one
+    requires: Optional["Router"] = None
+    stage: Optional[int] = None  # None in a circle, and behind one
 
 
 @dataclass
@@ -92,4 +92,5 @@ class Topology:
     def ports(self) -> List[Port]:
         """Every port, bridges first, in declared order."""
         return [network.bridge for network in self.networks] + [
-            port for router in self.routers for port in (router.upstream, router.downstream)]
+            port for router in self.routers for port in (router.upstream, router.downstream)
+        ]

@@ -13,12 +13,12 @@ def natives(value: Any) -> Any:
     Vaulted text is decrypted. Whatever is too deep (recursive, too) or too much, or of no type that YAML has, stays as
     it is: the reader that meets it says so.
     """
-    return _native(value, 0, {'left': MOST})
+    return _native(value, 0, {"left": MOST})
 
 
 def _native(value: Any, depth: int, budget: Dict[str, int]) -> Any:
-    budget['left'] -= 1
-    if depth > DEEPEST or budget['left'] < 0:
+    budget["left"] -= 1
+    if depth > DEEPEST or budget["left"] < 0:
         return value
     if isinstance(value, str):
         return str.__str__(value)
@@ -26,7 +26,7 @@ def _native(value: Any, depth: int, budget: Dict[str, int]) -> Any:
         return {_native(key, DEEPEST, budget): _native(item, depth + 1, budget) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_native(item, depth + 1, budget) for item in value]
-    if type(value).__name__ in ('AnsibleVaultEncryptedUnicode', 'EncryptedString'):
+    if type(value).__name__ in ("AnsibleVaultEncryptedUnicode", "EncryptedString"):
         return _decrypted(value)
     for exact in (float, int):
         if isinstance(value, exact) and not isinstance(value, bool):
@@ -37,5 +37,5 @@ def _native(value: Any, depth: int, budget: Dict[str, int]) -> Any:
 def _decrypted(value: Any) -> Any:
     try:
         return str(value)
-    except Exception:   # wrong or no vault secret: Ansible's own classes, different in each version
+    except Exception:  # wrong or no vault secret: Ansible's own classes, different in each version
         return value

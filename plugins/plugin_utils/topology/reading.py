@@ -12,9 +12,9 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 from .problems import HIDDEN, WRONG, Place, bare, kind
 
-MOST_ITEMS = 256        # of a list; far above any real topology, and keeps hostile ones cheap
-MOST_KEYS = 32          # of a mapping; the same
-LONGEST_TEXT = 1024     # characters
+MOST_ITEMS = 256  # of a list; far above any real topology, and keeps hostile ones cheap
+MOST_KEYS = 32  # of a mapping; the same
+LONGEST_TEXT = 1024  # characters
 
 Reader = Callable[[Any, Place], Any]
 
@@ -25,7 +25,7 @@ class Key(NamedTuple):
     read: Reader
     required: bool = False
     default: Any = None
-    example: str = ''
+    example: str = ""
 
 
 class Fields:
@@ -59,28 +59,30 @@ def did_you_mean(value: Any, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(value[:64].lower(), known, 1) if isinstance(value, str) else []
     if near:
-        return f'did you mean {near[0]}?'
-    return f'use one of: {", ".join(map(bare, known[:20])) or "(none)"}{", ..." if len(known) > 20 else ""}'
+        return f"did you mean {near[0]}?"
+    return f"use one of: {', '.join(map(bare, known[:20])) or '(none)'}{', ...' if len(known) > 20 else ''}"
 
 
 def string(value: Any, place: Place, remedy: str, longest: int = LONGEST_TEXT) -> Any:
     """Reads text of 1 to `longest` characters: the first step of everything that is written as text."""
     if not isinstance(value, str):
-        return place.wrong(value, f'is {kind(value)}, not text', remedy)
+        return place.wrong(value, f"is {kind(value)}, not text", remedy)
     if not value:
-        return place.wrong(value, 'is empty', remedy)
+        return place.wrong(value, "is empty", remedy)
     if len(value) > longest:
-        return place.wrong(value, f'is {len(value)} characters long; at most {longest} are allowed', remedy)
+        return place.wrong(value, f"is {len(value)} characters long; at most {longest} are allowed", remedy)
     return str.__str__(value)
 
 
 def choice(*allowed: str) -> Reader:
     """Reads one of a few words."""
+
     def read(value: Any, place: Place) -> Any:
-        word = string(value, place, f'use one of: {", ".join(allowed)}')
+        word = string(value, place, f"use one of: {', '.join(allowed)}")
         if word is WRONG or word in allowed:
             return word
-        return place.wrong(word, 'is not a possible value', did_you_mean(word, allowed))
+        return place.wrong(word, "is not a possible value", did_you_mean(word, allowed))
+
     return read
 
 
@@ -88,26 +90,29 @@ def boolean(value: Any, place: Place) -> Any:
     """Reads true or false; not "yes", not 1."""
     if isinstance(value, bool):
         return value
-    return place.wrong(value, f'is {kind(value)}, not true or false', 'write true or false, without quotes')
+    return place.wrong(value, f"is {kind(value)}, not true or false", "write true or false, without quotes")
 
 
 def whole(least: int, most: int, unit: str) -> Reader:
     """Reads a whole number of `unit`s within bounds."""
+
     def read(value: Any, place: Place) -> Any:
-        remedy = f'write a whole number from {least} to {most} ({unit})'
+        remedy = f"write a whole number from {least} to {most} ({unit})"
         if isinstance(value, bool) or not isinstance(value, int):
-            return place.wrong(value, 'is not a whole number', remedy)
+            return place.wrong(value, "is not a whole number", remedy)
         if not least <= value <= most:
-            return place.wrong(value, 'is out of bounds', remedy)
+            return place.wrong(value, "is out of bounds", remedy)
         return int(value)
+
     return read
 
 
-def sequence(read: Reader, unique: Optional[Callable[[Any], Any]] = None, unique_key: str = '') -> Reader:
+def sequence(read: Reader, unique: Optional[Callable[[Any], Any]] = None, unique_key: str = "") -> Reader:
     """Reads a list, item by item; a wrong one is None, so that the others can still be judged.
 
     Items are compared by `unique(item)`; a repeated one is noted at its `unique_key`.
     """
+
     def read_all(value: Any, place: Place) -> Any:
         items = listed(value, place)
         if items is WRONG:
@@ -121,28 +126,30 @@ def sequence(read: Reader, unique: Optional[Callable[[Any], Any]] = None, unique
             mark = None if one is WRONG or unique is None else unique(one)
             if mark is not None and seen.setdefault(mark, index) != index:
                 at = at.key(unique_key) if unique_key else at
-                at.wrong(mark, f'is already in {place.field or place.name}[{seen[mark]}]', 'write it once')
+                at.wrong(mark, f"is already in {place.field or place.name}[{seen[mark]}]", "write it once")
         return done
+
     return read_all
 
 
 def listed(value: Any, place: Place) -> Any:
     """The items of a list of bearable length, unread; WRONG for anything else."""
     if not isinstance(value, (list, tuple)):
-        return place.wrong(value, f'is {kind(value)}, not a list', 'write one "- ..." line for each item, or []')
+        return place.wrong(value, f"is {kind(value)}, not a list", 'write one "- ..." line for each item, or []')
     if len(value) > MOST_ITEMS:
-        return place.wrong(value, f'has {len(value)} items', f'write at most {MOST_ITEMS}')
+        return place.wrong(value, f"has {len(value)} items", f"write at most {MOST_ITEMS}")
     return list(value)
 
 
 def record(keys: Dict[str, Key]) -> Reader:
     """Reads a mapping with these keys into Fields."""
+
     def read(value: Any, place: Place) -> Any:
-        names = ', '.join(keys)
+        names = ", ".join(keys)
         if not isinstance(value, dict):
-            return place.wrong(value, f'is {kind(value)}, not a mapping', f'write a mapping with these keys: {names}')
+            return place.wrong(value, f"is {kind(value)}, not a mapping", f"write a mapping with these keys: {names}")
         if len(value) > MOST_KEYS:
-            return place.wrong(value, f'has {len(value)} keys', f'write these only: {names}')
+            return place.wrong(value, f"has {len(value)} keys", f"write these only: {names}")
         _refuse_unknown(value, keys, place)
         values, wrong = {}, set()
         for name, key in keys.items():
@@ -150,6 +157,7 @@ def record(keys: Dict[str, Key]) -> Reader:
             if not right:
                 wrong.add(name)
         return Fields(values, wrong)
+
     return read
 
 
@@ -158,7 +166,7 @@ def _read_key(value: Any, key: Key, place: Place) -> Tuple[Any, bool]:
         done = key.read(value, place)
         return (None, False) if done is WRONG else (done, not (isinstance(done, Fields) and done.wrong))
     if key.required:
-        place.missing('is missing', f'write it, e.g. {key.example}' if key.example else 'write it')
+        place.missing("is missing", f"write it, e.g. {key.example}" if key.example else "write it")
         return None, False
     default = key.default
     return (list(default) if isinstance(default, list) else default), True
@@ -168,7 +176,6 @@ def _refuse_unknown(value: Dict[Any, Any], keys: Dict[str, Key], place: Place) -
     for name in value:
         if not (isinstance(name, str) and name in keys):
             # It may be a secret under a mistyped key.
-            secret = isinstance(name, str) and re.search('pass|secret|key|token', name[:64].lower())
+            secret = isinstance(name, str) and re.search("pass|secret|key|token", name[:64].lower())
             given = HIDDEN if secret else value[name]
-            place.key(bare(name)).wrong(given, 'is given to an unknown key', did_you_mean(name, keys))
-
+            place.key(bare(name)).wrong(given, "is given to an unknown key", did_you_mean(name, keys))

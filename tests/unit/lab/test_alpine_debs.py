@@ -30,13 +30,16 @@ def elf(*names):
     return header + load + table + strings + entries
 
 
-@pytest.mark.parametrize("version, expected", [
-    ("1.0.6-2+deb12u2", "1.0.6-r0"),
-    ("2.90-4~deb12u2", "2.90-r0"),
-    ("1:7.2+dfsg-7+deb12u18+b3", "7.2-r0"),
-    ("0.4.9.11-0+deb12u1", "0.4.9.11-r0"),
-    ("1.0.20210914-1+b1", "1.0.20210914-r0"),
-])
+@pytest.mark.parametrize(
+    "version, expected",
+    [
+        ("1.0.6-2+deb12u2", "1.0.6-r0"),
+        ("2.90-4~deb12u2", "2.90-r0"),
+        ("1:7.2+dfsg-7+deb12u18+b3", "7.2-r0"),
+        ("0.4.9.11-0+deb12u1", "0.4.9.11-r0"),
+        ("1.0.20210914-1+b1", "1.0.20210914-r0"),
+    ],
+)
 def test_apk_version(version, expected):
     assert alpine_debs.apk_version(version) == expected
 
@@ -46,18 +49,20 @@ def test_apk_version_refuses_what_is_no_number():
         alpine_debs.apk_version("git2024")
 
 
-@pytest.mark.parametrize("control, expected", [
-    ("", []),
-    ("debconf (>= 0.5) | debconf-2.0, libc6 (>= 2.34), zlib1g (>= 1:1.1.4), adduser", ["libc6", "zlib1g"]),
-    ("libssl3:any (>= 3.0.0), libfoo | libbar", ["libssl3", "libfoo"]),
-])
+@pytest.mark.parametrize(
+    "control, expected",
+    [
+        ("", []),
+        ("debconf (>= 0.5) | debconf-2.0, libc6 (>= 2.34), zlib1g (>= 1:1.1.4), adduser", ["libc6", "zlib1g"]),
+        ("libssl3:any (>= 3.0.0), libfoo | libbar", ["libssl3", "libfoo"]),
+    ],
+)
 def test_dependencies_are_libraries_only(control, expected):
     assert alpine_debs.dependencies(control) == expected
 
 
 def test_file_names_of_apt():
-    uris = ("'http://mirror.example/pool/q_1%3a7.2_amd64.deb' q_1%3a7.2_amd64.deb 346272 SHA256:00\n"
-            "W: something else\n")
+    uris = "'http://mirror.example/pool/q_1%3a7.2_amd64.deb' q_1%3a7.2_amd64.deb 346272 SHA256:00\nW: something else\n"
     assert alpine_debs.file_names(uris) == ["q_1%3a7.2_amd64.deb"]
 
 

@@ -61,8 +61,11 @@ def test_fingerprint_sees_content_names_and_modes_but_no_documentation(tmp_path)
     write(tmp_path / "__pycache__" / "a.pyc", "2")
     assert mirror.fingerprint(tmp_path) == first
     seen = {first}
-    for change in (lambda: write(tmp_path / "a.py", "2"), lambda: write(tmp_path / "b", "2"),
-                   lambda: (tmp_path / "a.py").chmod(0o755)):
+    for change in (
+        lambda: write(tmp_path / "a.py", "2"),
+        lambda: write(tmp_path / "b", "2"),
+        lambda: (tmp_path / "a.py").chmod(0o755),
+    ):
         change()
         seen.add(mirror.fingerprint(tmp_path))
     assert len(seen) == 4

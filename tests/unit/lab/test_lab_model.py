@@ -76,11 +76,14 @@ def test_no_free_index():
         registry.free_index(list(range(1, model.MAX_INDEX + 1)))
 
 
-@pytest.mark.parametrize("status, expected", [
-    ("7 (python3) S 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0", 4711),
-    ("7 (a b) c) S 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0", 4711),
-    ("7 (python3) Z 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0", None),
-])
+@pytest.mark.parametrize(
+    "status, expected",
+    [
+        ("7 (python3) S 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0", 4711),
+        ("7 (a b) c) S 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0", 4711),
+        ("7 (python3) Z 1 7 7 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0", None),
+    ],
+)
 def test_start_time(status, expected):
     assert state.parse_start_time(status) == expected
 
@@ -109,8 +112,11 @@ def test_a_folder_goes_as_a_whole(tmp_path):
 
 def test_the_internet_is_apart_from_every_lab_s_own_networks():
     internet = ipaddress.ip_network(model.INTERNET_RANGE)
-    own = [ipaddress.ip_network(address + "/30", strict=False) for index in range(1, model.MAX_INDEX + 1)
-           for address in (lab(index).address, lab(index).exit_address)]
+    own = [
+        ipaddress.ip_network(address + "/30", strict=False)
+        for index in range(1, model.MAX_INDEX + 1)
+        for address in (lab(index).address, lab(index).exit_address)
+    ]
     assert not any(internet.overlaps(network) for network in own)
     assert len(set(own)) == 2 * model.MAX_INDEX
     servers = [addresses["ipv4"] for addresses in model.SERVERS.values()]

@@ -25,10 +25,13 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
 """
 
 
-@pytest.mark.parametrize("mounts, expected", [
-    (HYBRID, ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"]),
-    ("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n", ["/sys/fs/cgroup"]),
-])
+@pytest.mark.parametrize(
+    "mounts, expected",
+    [
+        (HYBRID, ["/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"]),
+        ("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n", ["/sys/fs/cgroup"]),
+    ],
+)
 def test_cgroup_hierarchies(mounts, expected):
     assert [str(path) for path in cgroup.hierarchies(mounts)] == expected
 
@@ -38,33 +41,48 @@ def test_no_cgroup_v2():
         cgroup.hierarchies("tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /c cgroup rw,name=systemd 0 0\n")
 
 
-@pytest.mark.parametrize("texts, expected", [
-    (["nameserver 10.0.0.53\n"], ["10.0.0.53"]),
-    (["search x\nnameserver 127.0.0.53\n", "nameserver 9.9.9.9\nnameserver 1.1.1.1\n"], ["9.9.9.9", "1.1.1.1"]),
-    (["nameserver fe80::1\nnameserver 192.168.1.1\n"], ["192.168.1.1"]),
-    (["# nameserver 1.1.1.1\nnameserver\n", ""], []),
-    ([], []),
-])
+@pytest.mark.parametrize(
+    "texts, expected",
+    [
+        (["nameserver 10.0.0.53\n"], ["10.0.0.53"]),
+        (["search x\nnameserver 127.0.0.53\n", "nameserver 9.9.9.9\nnameserver 1.1.1.1\n"], ["9.9.9.9", "1.1.1.1"]),
+        (["nameserver fe80::1\nnameserver 192.168.1.1\n"], ["192.168.1.1"]),
+        (["# nameserver 1.1.1.1\nnameserver\n", ""], []),
+        ([], []),
+    ],
+)
 def test_nameservers(texts, expected):
     assert internet.pick_nameservers(*texts) == expected
 
 
-@pytest.mark.parametrize("uris, expected", [
-    ([], (rootfs.MIRROR, rootfs.SECURITY_MIRROR)),
-    (["http://m.example/debian/", "http://m.example/debian-security"],
-     ("http://m.example/debian", "http://m.example/debian-security")),
-    (["https://other.example/tools"], (rootfs.MIRROR, rootfs.SECURITY_MIRROR)),
-])
+@pytest.mark.parametrize(
+    "uris, expected",
+    [
+        ([], (rootfs.MIRROR, rootfs.SECURITY_MIRROR)),
+        (
+            ["http://m.example/debian/", "http://m.example/debian-security"],
+            ("http://m.example/debian", "http://m.example/debian-security"),
+        ),
+        (["https://other.example/tools"], (rootfs.MIRROR, rootfs.SECURITY_MIRROR)),
+    ],
+)
 def test_mirrors(uris, expected):
     assert rootfs.pick_mirrors(uris) == expected
 
 
-@pytest.mark.parametrize("dump, environment, expected", [
-    ('Acquire "";\nAcquire::Check-Date "false";\nAcquire::Languages "none";\n', {}, 'Acquire::Check-Date "false";\n'),
-    ("", {"http_proxy": "http://p:3128"}, 'Acquire::http::Proxy "http://p:3128";\n'),
-    ('Acquire::http::Proxy "http://a";\n', {"http_proxy": "http://b"}, 'Acquire::http::Proxy "http://a";\n'),
-    ("", {}, ""),
-])
+@pytest.mark.parametrize(
+    "dump, environment, expected",
+    [
+        (
+            'Acquire "";\nAcquire::Check-Date "false";\nAcquire::Languages "none";\n',
+            {},
+            'Acquire::Check-Date "false";\n',
+        ),
+        ("", {"http_proxy": "http://p:3128"}, 'Acquire::http::Proxy "http://p:3128";\n'),
+        ('Acquire::http::Proxy "http://a";\n', {"http_proxy": "http://b"}, 'Acquire::http::Proxy "http://a";\n'),
+        ("", {}, ""),
+    ],
+)
 def test_apt_options(dump, environment, expected):
     assert rootfs.apt_options(dump, environment) == expected
 
@@ -74,8 +92,15 @@ LEASE = "ip=10.1.1.5\nmask=24\nrouter=10.1.1.1 10.1.1.9\ndns=10.1.1.1\nlease=60\
 
 def test_lease():
     lease = clients.parse_lease(LEASE, 1000.0)
-    assert lease == {"address": "10.1.1.5", "prefix": 24, "router": "10.1.1.1", "dns": ["10.1.1.1"], "domain": None,
-                     "server": "10.1.1.1", "expires": 1060.0}
+    assert lease == {
+        "address": "10.1.1.5",
+        "prefix": 24,
+        "router": "10.1.1.1",
+        "dns": ["10.1.1.1"],
+        "domain": None,
+        "server": "10.1.1.1",
+        "expires": 1060.0,
+    }
 
 
 def test_lease_without_router_and_dns():
@@ -99,11 +124,14 @@ def test_clients_keep_their_index(lab, monkeypatch):
     assert len(clients.known(lab)) == 2
 
 
-@pytest.mark.parametrize("value", [
-    {"a": {"b": [1, "two", None, {"c": "d\ne"}], "empty": [], "none": {}}, "yes": True, "release": "3.20"},
-    [[1, 2], {"x": "#"}],
-    "only a string: with a colon",
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": {"b": [1, "two", None, {"c": "d\ne"}], "empty": [], "none": {}}, "yes": True, "release": "3.20"},
+        [[1, 2], {"x": "#"}],
+        "only a string: with a colon",
+    ],
+)
 def test_yaml_is_what_it_says(value):
     assert yaml.safe_load(inventory.to_yaml(value)) == value
 
@@ -127,11 +155,17 @@ def test_inventory(lab):
     assert not path.is_symlink()
 
 
-@pytest.mark.parametrize("name, others, expected", [
-    ("vim_2_amd64.deb", ["vim_1_amd64.deb", "vim_2_amd64.deb", "vim-tiny_1_amd64.deb", "vim_1_all.deb"],
-     ["vim_1_amd64.deb"]),
-    ("libc6_2.36-9+deb12u14_amd64.deb", [], []),
-])
+@pytest.mark.parametrize(
+    "name, others, expected",
+    [
+        (
+            "vim_2_amd64.deb",
+            ["vim_1_amd64.deb", "vim_2_amd64.deb", "vim-tiny_1_amd64.deb", "vim_1_all.deb"],
+            ["vim_1_amd64.deb"],
+        ),
+        ("libc6_2.36-9+deb12u14_amd64.deb", [], []),
+    ],
+)
 def test_outdated_packages(name, others, expected):
     assert debs.outdated(name, others) == expected
 
@@ -174,10 +208,14 @@ def test_a_reader_sees_all_of_a_file_or_nothing(tmp_path):
     assert run.read_json(path, "default") == "default"
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["ssh", "--", "ls", "-l"], ["ls", "-l"]), (["ssh"], []),
-    (["client", "star0", "--", "a", "--", "b"], ["a", "--", "b"]),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["ssh", "--", "ls", "-l"], ["ls", "-l"]),
+        (["ssh"], []),
+        (["client", "star0", "--", "a", "--", "b"], ["a", "--", "b"]),
+    ],
+)
 def test_command_after_the_dashes(arguments, words, monkeypatch):
     seen = []
     monkeypatch.setattr(cli.os, "geteuid", lambda: 0)

@@ -7,19 +7,38 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 ROLE = Path(__file__).parents[3] / "roles/network"
-UNIVERSE = {"name": "universe0", "subnet": "10.0.0.0/24", "address": "10.0.0.1", "host_access": True, "forward": "nat",
-            "uplink": "ens12", "dhcp": {"first": "10.0.0.2", "last": "10.0.0.254"}}
-GALAXY = {"name": "galaxy0", "subnet": "10.1.1.0/24", "address": "10.1.1.254", "host_access": False, "forward": "none",
-          "uplink": None, "dhcp": None}
-SECOND = dict(UNIVERSE, name="universe1", subnet="10.9.9.0/24", address="10.9.9.1", forward="none", uplink=None,
-              dhcp=None)
+UNIVERSE = {
+    "name": "universe0",
+    "subnet": "10.0.0.0/24",
+    "address": "10.0.0.1",
+    "host_access": True,
+    "forward": "nat",
+    "uplink": "ens12",
+    "dhcp": {"first": "10.0.0.2", "last": "10.0.0.254"},
+}
+GALAXY = {
+    "name": "galaxy0",
+    "subnet": "10.1.1.0/24",
+    "address": "10.1.1.254",
+    "host_access": False,
+    "forward": "none",
+    "uplink": None,
+    "dhcp": None,
+}
+SECOND = dict(
+    UNIVERSE, name="universe1", subnet="10.9.9.0/24", address="10.9.9.1", forward="none", uplink=None, dhcp=None
+)
 
 
 def render(name, networks, services=()):
-    environment = Environment(loader=FileSystemLoader(str(ROLE / "templates")), trim_blocks=True,
-                              undefined=StrictUndefined)
-    return environment.get_template(name).render(network_topology={"networks": networks, "user": "multiverse"},
-                                                 network_services=list(services), _network_rules="/f.nft")
+    environment = Environment(
+        loader=FileSystemLoader(str(ROLE / "templates")), trim_blocks=True, undefined=StrictUndefined
+    )
+    return environment.get_template(name).render(
+        network_topology={"networks": networks, "user": "multiverse"},
+        network_services=list(services),
+        _network_rules="/f.nft",
+    )
 
 
 def chains(networks, services=()):
@@ -45,7 +64,7 @@ def test_a_network_without_host_access_is_cut_off_everywhere_at_once():
     assert rules["arp", "input"] == ['iifname "galaxy0" drop'] and rules["arp", "output"] == ['oifname "galaxy0" drop']
     forward = rules["inet", "forward"]
     # Only frames within the bridge come before the drops.
-    before = forward[:forward.index('iifname "galaxy0" drop')]
+    before = forward[: forward.index('iifname "galaxy0" drop')]
     assert [rule for rule in before if "galaxy0" in rule] == ['iifname "galaxy0" oifname "galaxy0" accept']
     assert 'oifname "galaxy0" drop' in forward
 
@@ -54,9 +73,13 @@ def test_routers_get_leases_names_and_ping_at_the_bridge_and_nothing_else():
     rules = [rule for rule in chains([UNIVERSE, GALAXY])["inet", "input"] if "universe0" in rule]
     assert rules[-1] == 'iifname "universe0" drop'
     assert [rule.split('"universe0" ')[1] for rule in rules[:-1]] == [
-        "ct state established,related accept", "ip daddr 255.255.255.255 udp dport 67 accept",
-        "ip daddr 10.0.0.1 udp dport 67 accept", "ip daddr 10.0.0.1 udp dport 53 accept",
-        "ip daddr 10.0.0.1 tcp dport 53 accept", "ip daddr 10.0.0.1 icmp type echo-request accept"]
+        "ct state established,related accept",
+        "ip daddr 255.255.255.255 udp dport 67 accept",
+        "ip daddr 10.0.0.1 udp dport 67 accept",
+        "ip daddr 10.0.0.1 udp dport 53 accept",
+        "ip daddr 10.0.0.1 tcp dport 53 accept",
+        "ip daddr 10.0.0.1 icmp type echo-request accept",
+    ]
 
 
 def test_services_are_opened_one_by_one_before_the_drop():
@@ -72,9 +95,11 @@ def test_a_network_with_nat_has_one_way_out_and_none_to_another_network():
     forward = chains([UNIVERSE, SECOND])["inet", "forward"]
     accepted = [rule for rule in forward if rule.endswith("accept")]
     assert accepted == [
-        'iifname "universe0" oifname "universe0" accept', 'iifname "universe1" oifname "universe1" accept',
+        'iifname "universe0" oifname "universe0" accept',
+        'iifname "universe1" oifname "universe1" accept',
         'iifname "universe0" oifname "ens12" ip saddr 10.0.0.0/24 accept',
-        'iifname "ens12" oifname "universe0" ip daddr 10.0.0.0/24 ct state established,related accept']
+        'iifname "ens12" oifname "universe0" ip daddr 10.0.0.0/24 ct state established,related accept',
+    ]
     for name in ("universe0", "universe1"):
         assert 'iifname "%s" drop' % name in forward and 'oifname "%s" drop' % name in forward
 

@@ -146,7 +146,7 @@ def _data(members, key):
 
 def exec_reply(text):
     """The process id (int, of the guest) in the reply to guest-exec."""
-    pid = _integer(_returned(text), "pid", 1, 2 ** 31 - 1)
+    pid = _integer(_returned(text), "pid", 1, 2**31 - 1)
     if pid is None:
         raise BadReply("the reply to guest-exec has no 'pid'")
     return pid
@@ -159,7 +159,7 @@ def status_reply(text):
         raise BadReply("the reply to guest-exec-status has no 'exited'")
     return ExecStatus(
         exited=_boolean(members, "exited"),
-        exit_code=_integer(members, "exitcode", -(2 ** 31), 2 ** 32 - 1),
+        exit_code=_integer(members, "exitcode", -(2**31), 2**32 - 1),
         signal=_integer(members, "signal", 0, 128),
         stdout=_data(members, "out-data"),
         stderr=_data(members, "err-data"),

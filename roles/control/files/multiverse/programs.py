@@ -52,8 +52,12 @@ def kill(channel, pid):
 def _outcome(status, limit, timed_out=False):
     truncated = status.truncated or len(status.stdout) > limit or len(status.stderr) > limit
     return Outcome(
-        None if timed_out else status.exit_code, status.signal, status.stdout[:limit], status.stderr[:limit],
-        truncated, timed_out,
+        None if timed_out else status.exit_code,
+        status.signal,
+        status.stdout[:limit],
+        status.stderr[:limit],
+        truncated,
+        timed_out,
     )
 
 

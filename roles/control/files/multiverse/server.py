@@ -25,7 +25,7 @@ Endpoint = namedtuple("Endpoint", "path mode app threads")
 
 
 def peer(connection):
-    """"pid:uid:gid" of the process that connected, as the kernel knows it."""
+    """ "pid:uid:gid" of the process that connected, as the kernel knows it."""
     size = struct.calcsize("3i")
     pid, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return "{0}:{1}:{2}".format(pid, uid, gid)

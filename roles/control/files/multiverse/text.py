@@ -33,6 +33,4 @@ def table(headings, rows):
     """Aligned columns, two spaces between them; the last column is not padded."""
     lines = [list(headings)] + [[cell(value) for value in row] for row in rows]
     widths = [max(len(line[number]) for line in lines) for number in range(len(headings))]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines
-    )
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in lines)

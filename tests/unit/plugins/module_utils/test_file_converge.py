@@ -47,8 +47,11 @@ def test_everything_at_once_and_then_nothing(root):
 
 def test_check_mode_plans_the_same_and_writes_nothing(root):
     (root / "old").write_text("x")
-    declared = [{"path": str(root / "d"), "state": "directory"}, {"path": str(root / "d/f"), "content": "x"},
-                {"path": str(root / "old"), "state": "absent"}]
+    declared = [
+        {"path": str(root / "d"), "state": "directory"},
+        {"path": str(root / "d/f"), "content": "x"},
+        {"path": str(root / "old"), "state": "absent"},
+    ]
     predicted = what(converge(declared, check=True))
     assert tree(root) == ["old"]
     assert what(converge(declared)) == predicted
@@ -147,7 +150,8 @@ class TestExclusive:
         (folder / "file-now-folder").write_text("x")
         (folder / "folder-now-file/x").mkdir(parents=True)
         declared = [
-            {"path": str(folder), "state": "directory"}, {"path": str(folder / "folder-now-file"), "content": "y"},
+            {"path": str(folder), "state": "directory"},
+            {"path": str(folder / "folder-now-file"), "content": "y"},
             {"path": str(folder / "file-now-folder"), "state": "directory"},
         ]
         converge(declared, [str(folder)])
@@ -171,9 +175,14 @@ class TestExclusive:
 
     def test_what_is_mounted_inside_stays(self, mounted):
         (mounted / "way/junk").write_text("x")
-        converge([{"path": str(mounted), "state": "directory"},
-                  {"path": str(mounted / "way"), "state": "directory"},
-                  {"path": str(mounted / "way/mnt"), "state": "directory", "mode": "0755"}], [str(mounted)])
+        converge(
+            [
+                {"path": str(mounted), "state": "directory"},
+                {"path": str(mounted / "way"), "state": "directory"},
+                {"path": str(mounted / "way/mnt"), "state": "directory", "mode": "0755"},
+            ],
+            [str(mounted)],
+        )
         assert tree(mounted) == ["way", "way/mnt", "way/mnt/theirs"] and mode(mounted / "way/mnt") == 0o777
 
     def test_a_removal_with_a_mount_inside_removes_nothing(self, mounted):
@@ -189,12 +198,15 @@ class TestExclusive:
         assert (mounted / "way/mnt/theirs").read_text() == "precious"
 
 
-@pytest.mark.parametrize(("entry", "said"), [
-    ({"path": "missing/f", "content": "x"}, "declare the folder too"),
-    ({"path": "f", "mode": "0600"}, "it does not exist and no content is declared"),
-    ({"path": "f", "content": "x", "owner": "nobody-like-this"}, "no such user; create it first"),
-    ({"path": "f", "content": "x", "group": "nobody-like-this"}, "no such group; create it first"),
-])
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"path": "missing/f", "content": "x"}, "declare the folder too"),
+        ({"path": "f", "mode": "0600"}, "it does not exist and no content is declared"),
+        ({"path": "f", "content": "x", "owner": "nobody-like-this"}, "no such user; create it first"),
+        ({"path": "f", "content": "x", "group": "nobody-like-this"}, "no such group; create it first"),
+    ],
+)
 def test_what_cannot_be_done_is_said(root, entry, said):
     declared = [dict(entry, path=str(root / entry["path"]))]
     assert converge(declared, check=True)  # a preview of a first run may be ahead of the task that creates these

@@ -53,8 +53,11 @@ def nft(monkeypatch):
 def kept(monkeypatch):
     """Declared files, instead of writing them as root."""
     seen = []
-    monkeypatch.setattr(firewall_converge.file_converge, "converge",
-                        lambda entries, check=False: seen.append((entries[0].get("state"), check)) or [])
+    monkeypatch.setattr(
+        firewall_converge.file_converge,
+        "converge",
+        lambda entries, check=False: seen.append((entries[0].get("state"), check)) or [],
+    )
     return seen
 
 
@@ -101,10 +104,13 @@ def test_removal_and_its_repetition(nft, kept):
 @pytest.fixture
 def without(monkeypatch):
     """A machine that lacks one program."""
+
     def lose(name):
         real = shutil.which
-        monkeypatch.setattr(firewall_converge.shutil, "which",
-                            lambda program, path=None: None if program == name else real("sh"))
+        monkeypatch.setattr(
+            firewall_converge.shutil, "which", lambda program, path=None: None if program == name else real("sh")
+        )
+
     return lose
 
 

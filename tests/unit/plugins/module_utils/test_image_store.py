@@ -69,11 +69,18 @@ def test_a_wrong_sum_leaves_nothing(source, pool, declared):
     assert names(pool) == [] and image.sha512 is None
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (lambda source: (source.parent / "alpine.qcow2.sha512").unlink(), "alpine.qcow2.sha512 cannot be read: .*check mult"),
-    (lambda source: (source.parent / "alpine.qcow2.sha512").write_text("<html>"), "the first word is no SHA-512"),
-    (lambda source: source.unlink(), "alpine.qcow2 cannot be read: .*No such file"),
-], ids=["no sum", "a page instead of a sum", "no image"])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (
+            lambda source: (source.parent / "alpine.qcow2.sha512").unlink(),
+            "alpine.qcow2.sha512 cannot be read: .*check mult",
+        ),
+        (lambda source: (source.parent / "alpine.qcow2.sha512").write_text("<html>"), "the first word is no SHA-512"),
+        (lambda source: source.unlink(), "alpine.qcow2 cannot be read: .*No such file"),
+    ],
+    ids=["no sum", "a page instead of a sum", "no image"],
+)
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
 def test_what_cannot_be_had_is_named(source, pool, spoil, message, form):
     spoil(source)
@@ -134,6 +141,7 @@ def test_the_rest_of_a_killed_download_is_swept_away_and_nothing_else(source, po
 @contextmanager
 def serving(answer):
     """The URL of a server that sends these bytes and hangs up."""
+
     class Handler(socketserver.StreamRequestHandler):
         def handle(self):
             while self.rfile.readline().strip():
@@ -156,9 +164,11 @@ def test_a_download(pool, owners):
     assert names(pool) == ["alpine.qcow2", "alpine.qcow2.sha512"]
 
 
-@pytest.mark.parametrize("answer", [
-    OK + ALPINE[:-1], CHUNKED + b"2000\r\nonly this", CHUNKED + b"zz\r\n", b"HTTP/1.0 404 Not Found\r\n\r\n", b""],
-    ids=["cut off", "chunk cut off", "no chunk", "not found", "nothing"])
+@pytest.mark.parametrize(
+    "answer",
+    [OK + ALPINE[:-1], CHUNKED + b"2000\r\nonly this", CHUNKED + b"zz\r\n", b"HTTP/1.0 404 Not Found\r\n\r\n", b""],
+    ids=["cut off", "chunk cut off", "no chunk", "not found", "nothing"],
+)
 def test_a_broken_download_is_an_error_of_ours_and_leaves_nothing(pool, owners, answer):
     with serving(answer) as url:
         with pytest.raises(MultiverseError, match="^" + url.replace(".", "[.]")):

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 @pytest.fixture
 def image(tmp_path):
     """Makes a small raw image of this name."""
+
     def make(name):
         path = tmp_path / name
         path.write_bytes(name.encode().ljust(65536, b"\0"))
         return str(path)
+
     return make
 
 
@@ -45,20 +47,27 @@ def test_an_image_of_its_own_has_none(tmp_path):
     assert backing_file(path.read_bytes()[:65536], "a") == ""
 
 
-@pytest.mark.parametrize("data, expected", [
-    (header(104, 5, b"/base"), "/base"),
-    (header(0, 5), ""),
-    (header(104, 0, b"/base"), ""),
-    (header(104, 2 ** 32 - 1, b"/base"), "/base"),
-    (header(2 ** 64 - 1, 5), ""),
-    (header(104, 3, b"\xff\x1b["), "\ufffd\x1b["),
-], ids=["honest", "no offset", "no length", "too long", "far away", "no text"])
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (header(104, 5, b"/base"), "/base"),
+        (header(0, 5), ""),
+        (header(104, 0, b"/base"), ""),
+        (header(104, 2**32 - 1, b"/base"), "/base"),
+        (header(2**64 - 1, 5), ""),
+        (header(104, 3, b"\xff\x1b["), "\ufffd\x1b["),
+    ],
+    ids=["honest", "no offset", "no length", "too long", "far away", "no text"],
+)
 def test_hostile_headers(data, expected):
     assert backing_file(data, "x") == expected
 
 
-@pytest.mark.parametrize("data", [b"", b"QFI\xfb", header(104, 5, b"/base", magic=b"QFI\0"), b"\0" * 512],
-                         ids=["empty", "cut off", "other magic", "raw"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"QFI\xfb", header(104, 5, b"/base", magic=b"QFI\0"), b"\0" * 512],
+    ids=["empty", "cut off", "other magic", "raw"],
+)
 def test_what_is_no_qcow2_is_an_error_that_says_what_to_do(data):
     with pytest.raises(MultiverseError, match="^/p/galaxy.qcow2 is no qcow2 image; move it away"):
         backing_file(data, "/p/galaxy.qcow2")
@@ -78,7 +87,12 @@ def test_a_disk_is_made_kept_and_set_aside_but_never_removed(tmp_path, image):
 
     (change,) = overlay.plan(first)
     assert (change.name, change.field, change.before, change.after, change.effect) == (
-        "galaxy", "disk.image", None, first, "recreate")
+        "galaxy",
+        "disk.image",
+        None,
+        first,
+        "recreate",
+    )
     overlay.create(first, *owner)
     assert overlay.plan(first) == [] and os.listdir(pool) == ["galaxy.qcow2"]
     assert (pool / "galaxy.qcow2").stat().st_mode & 0o7777 == 0o600

@@ -25,7 +25,7 @@ class FakeApt:
             return 0, ""
         simulated = "--simulate" in command
         verb = [word for word in command if word in ("update", "upgrade", "dist-upgrade", "install", "remove")][0]
-        names = command[command.index("--") + 1:] if "--" in command else []
+        names = command[command.index("--") + 1 :] if "--" in command else []
         if not simulated:
             self.ran.append(" ".join([verb] + names))
         return 0, self._act(verb, names, simulated)
@@ -77,9 +77,11 @@ def test_check_mode_says_the_same_and_runs_nothing(apt):
     assert predicted["steps"] == package_converge.converge(["vim"], ["nano"], "full")["steps"]
 
 
-@pytest.mark.parametrize(("age", "sources", "lists", "refreshed"), [
-    (10, 1, True, False), (100000, 1, True, True), (10, 5, True, True), (10, 1, False, True)],
-    ids=["fresh", "old", "sources are newer", "no lists"])
+@pytest.mark.parametrize(
+    ("age", "sources", "lists", "refreshed"),
+    [(10, 1, True, False), (100000, 1, True, True), (10, 5, True, True), (10, 1, False, True)],
+    ids=["fresh", "old", "sources are newer", "no lists"],
+)
 def test_when_lists_are_refreshed(apt, monkeypatch, age, sources, lists, refreshed):
     now = 1000000
     monkeypatch.setattr(package_converge.time, "time", lambda: now)
@@ -114,7 +116,12 @@ def test_a_removal_that_takes_a_declared_package_along_is_refused(apt):
 def test_a_failing_update_names_the_mirror(apt, monkeypatch):
     os.utime(str(apt.lists), (1, 1))
     real = package_converge._call
-    monkeypatch.setattr(package_converge, "_call", lambda command: (
-        (0, "W: Failed to fetch http://gone.example/debian\n") if "update" in command else real(command)))
+    monkeypatch.setattr(
+        package_converge,
+        "_call",
+        lambda command: (
+            (0, "W: Failed to fetch http://gone.example/debian\n") if "update" in command else real(command)
+        ),
+    )
     with pytest.raises(MultiverseError, match=r"cannot be refreshed.*gone\.example"):
         package_converge.converge([], [])

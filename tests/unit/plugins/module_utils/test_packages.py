@@ -23,10 +23,16 @@ def test_status():
     assert packages.to_remove(["vim", "nano", "never-heard-of", "gone"], STATUS) == ["vim"]
 
 
-@pytest.mark.parametrize(("present", "absent", "said"), [
-    (["Vim"], [], "'Vim' is no name"), (["--purge"], [], "no name"), (["vim=1"], [], "no name"), ([""], [], "no name"),
-    (["vim", "nano"], ["nano"], "nano is in both"),
-])
+@pytest.mark.parametrize(
+    ("present", "absent", "said"),
+    [
+        (["Vim"], [], "'Vim' is no name"),
+        (["--purge"], [], "no name"),
+        (["vim=1"], [], "no name"),
+        ([""], [], "no name"),
+        (["vim", "nano"], ["nano"], "nano is in both"),
+    ],
+)
 def test_a_faulty_declaration(present, absent, said):
     with pytest.raises(MultiverseError, match=said):
         packages.check_declared(present, absent)
@@ -49,17 +55,28 @@ Conf libssl3 (3.0.2 Debian-Security:12/stable-security [amd64])
     ]
 
 
-@pytest.mark.parametrize(("output", "said"), [
-    ("E: Unable to locate package nosuch\n", "nosuch is in none of this machine's package sources"),
-    ("Package firefox is not available\nE: Package 'firefox' has no installation candidate\n",
-     "firefox is in none of this machine's package sources"),
-    (" qemu-system-x86 : Depends: qemu-utils (= 2) but 1 is to be installed\nE: Unable to correct problems, you have "
-     "held broken packages.\n", "qemu-utils is held at its present version, which is in the way; release it with "
-     "'apt-mark unhold qemu-utils'"),
-    ("The following packages will be REMOVED:\n  exim4\nE: Packages need to be removed but remove is disabled.\n",
-     "remove them by hand first"),
-    ("E: Could not get lock /var/lib/dpkg/lock\n", "it said: E: Could not get lock"),
-])
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("E: Unable to locate package nosuch\n", "nosuch is in none of this machine's package sources"),
+        (
+            "Package firefox is not available\nE: Package 'firefox' has no installation candidate\n",
+            "firefox is in none of this machine's package sources",
+        ),
+        (
+            " qemu-system-x86 : Depends: qemu-utils (= 2) but 1 is to be installed\nE: Unable to correct problems, you "
+            "have held broken packages.\n",
+            "qemu-utils is held at its present version, which is in the way; release it with "
+            "'apt-mark unhold qemu-utils'",
+        ),
+        (
+            "The following packages will be REMOVED:\n  exim4\n"
+            "E: Packages need to be removed but remove is disabled.\n",
+            "remove them by hand first",
+        ),
+        ("E: Could not get lock /var/lib/dpkg/lock\n", "it said: E: Could not get lock"),
+    ],
+)
 def test_a_failure_is_explained(output, said):
     text = packages.explain("install", ["nosuch", "qemu-system-x86"], output, STATUS)
     assert text.startswith("apt-get cannot install nosuch, qemu-system-x86: ") and said in text

@@ -14,12 +14,18 @@ NAME = "ansible_collections.multiverse.router_controller.plugins.modules.files"
 @pytest.fixture
 def run(tmp_path):
     """Runs the module with arguments; its answer."""
+
     def call(check=False, **arguments):
         arguments.update(_ansible_check_mode=check, _ansible_diff=True, _ansible_no_log=False)
-        done = subprocess.run([sys.executable, "-m", NAME], text=True, capture_output=True,
-                              input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-                              env={"PYTHONPATH": str(COLLECTIONS)})
+        done = subprocess.run(
+            [sys.executable, "-m", NAME],
+            text=True,
+            capture_output=True,
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+            env={"PYTHONPATH": str(COLLECTIONS)},
+        )
         return json.loads(done.stdout)
+
     return call
 
 

@@ -1,7 +1,7 @@
 """A router without a virtual machine: a root folder of its own, busybox, NICs, and a system that obeys files.
 
-The scripts run as they are, chrooted, in their own mount, network and UTS namespace. What is not busybox (OpenRC, apk) is
-a few lines of shell below; everything it does shows in files.
+The scripts run as they are, chrooted, in their own mount, network and UTS namespace. What is not busybox (OpenRC, apk)
+is a few lines of shell below; everything it does shows in files.
 """
 
 import json
@@ -82,7 +82,8 @@ SMALL = {
     "base-files/etc/network/interfaces": "auto lo\n",
     "base-files/etc/dnsmasq.conf": "no-resolv\n",
     "base-files/etc/sysctl.d/multiverse.conf": (
-        "# a comment\nnet.ipv4.conf.all.accept_redirects = 0\nnet.ipv4.conf.upstream.arp_ignore = 2\n"),
+        "# a comment\nnet.ipv4.conf.all.accept_redirects = 0\nnet.ipv4.conf.upstream.arp_ignore = 2\n"
+    ),
     "base-files/usr/bin/hook": ("#!/bin/sh\n", 0o755),
 }
 
@@ -103,8 +104,21 @@ class Sandbox:
 
     def __init__(self, root, bin_folder):
         self.root = root
-        for name in ("bin", "proc", "sys", "dev", "tmp", "etc/runlevels/default", "etc/apk/keys", "usr/bin", "opt",
-                     "run/services", "run/broken", "run/apk", PORTAL):
+        for name in (
+            "bin",
+            "proc",
+            "sys",
+            "dev",
+            "tmp",
+            "etc/runlevels/default",
+            "etc/apk/keys",
+            "usr/bin",
+            "opt",
+            "run/services",
+            "run/broken",
+            "run/apk",
+            PORTAL,
+        ):
             (root / name).mkdir(parents=True)
         (root / "dev/null").write_text("")
         self.write("etc/fstab", "")
@@ -116,7 +130,11 @@ class Sandbox:
             shutil.copy(SCRIPTS / name, root / PORTAL / name)
         self._holder = subprocess.Popen(
             ["unshare", "--mount", "--net", "--uts", "sh", "-c", SETUP, "sh", str(bin_folder), str(root)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         if self._holder.stdout.readline() != "ready\n":
             raise RuntimeError("the namespaces cannot be made: " + self._holder.communicate()[1])
 
@@ -139,10 +157,30 @@ class Sandbox:
 
     def command(self, *argv, **more):
         """A command in the router, as the guest agent would start it: next to no environment, a strict umask."""
-        inside = ["nsenter", "--target", str(self._holder.pid), "--mount", "--net", "--uts", "--wd=/",
-                  "chroot", str(self.root), "/bin/sh", "-c", 'umask 077; exec "$@"', "sh"]
-        return subprocess.run(inside + list(argv), env={"PATH": "/opt:/bin:/usr/bin:/sbin:/usr/sbin"}, timeout=60,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+        inside = [
+            "nsenter",
+            "--target",
+            str(self._holder.pid),
+            "--mount",
+            "--net",
+            "--uts",
+            "--wd=/",
+            "chroot",
+            str(self.root),
+            "/bin/sh",
+            "-c",
+            'umask 077; exec "$@"',
+            "sh",
+        ]
+        return subprocess.run(
+            inside + list(argv),
+            env={"PATH": "/opt:/bin:/usr/bin:/sbin:/usr/sbin"},
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **more,
+        )
 
     def run(self, script, *arguments):
         """A script of the portal; its report, which has to be one line of JSON and agree with the exit code."""

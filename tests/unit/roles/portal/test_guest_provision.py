@@ -6,7 +6,9 @@ import pytest
 from ansible_collections.multiverse.router_controller.tests.unit.roles.portal.sandbox import PORTAL, SCRIPTS, SMALL
 
 NAMED = [("nic", "upstream", "renamed from eth1"), ("nic", "downstream", "renamed from eth0")]
-FILES = [("file", "/" + path[len("base-files/"):], "added") for path in sorted(SMALL) if path.startswith("base-files/")]
+FILES = [
+    ("file", "/" + path[len("base-files/") :], "added") for path in sorted(SMALL) if path.startswith("base-files/")
+]
 KEPT = [
     ("hostname", "galaxy", "renamed from alpine"),
     ("file", "/etc/fstab", "portal line set"),
@@ -71,6 +73,7 @@ def _link(path, target):
     def make(router):
         (router.root / path).unlink()
         (router.root / path).symlink_to(target)
+
     return make
 
 
@@ -81,27 +84,42 @@ def _portal(path, text):
 def _command(*argv):
     def run(router):
         assert router.command(*argv).returncode == 0
+
     return run
 
 
 DRIFT = {
-    "content": (_write("etc/dnsmasq.conf", "server=8.8.8.8\n"), [
-        ("file", "/etc/dnsmasq.conf", "updated"), ("service", "dnsmasq", "restarted for its new files")]),
+    "content": (
+        _write("etc/dnsmasq.conf", "server=8.8.8.8\n"),
+        [("file", "/etc/dnsmasq.conf", "updated"), ("service", "dnsmasq", "restarted for its new files")],
+    ),
     "mode": (_write("usr/bin/hook", "#!/bin/sh\n", 0o777), [("file", "/usr/bin/hook", "updated")]),
-    "missing": (_remove("etc/nftables.nft"), [
-        ("file", "/etc/nftables.nft", "added"), ("service", "firewall", "restarted for its new files")]),
-    "a link instead": (_link("etc/nftables.nft", "/etc/fstab"), [
-        ("file", "/etc/nftables.nft", "updated"), ("service", "firewall", "restarted for its new files")]),
-    "a link to the same": (_link("etc/dnsmasq.conf", "/" + PORTAL + "/base-files/etc/dnsmasq.conf"), [
-        ("file", "/etc/dnsmasq.conf", "updated"), ("service", "dnsmasq", "restarted for its new files")]),
-    "portal changed": (_portal("base-files/etc/network/interfaces", "auto lo\nauto upstream\n"), [
-        ("file", "/etc/network/interfaces", "updated"), ("service", "networking", "restarted for its new files")]),
-    "new in portal": (_portal("base-files/etc/dnsmasq.d/a b.conf", "x\n"), [
-        ("file", "/etc/dnsmasq.d/a b.conf", "added"), ("service", "dnsmasq", "restarted for its new files")]),
+    "missing": (
+        _remove("etc/nftables.nft"),
+        [("file", "/etc/nftables.nft", "added"), ("service", "firewall", "restarted for its new files")],
+    ),
+    "a link instead": (
+        _link("etc/nftables.nft", "/etc/fstab"),
+        [("file", "/etc/nftables.nft", "updated"), ("service", "firewall", "restarted for its new files")],
+    ),
+    "a link to the same": (
+        _link("etc/dnsmasq.conf", "/" + PORTAL + "/base-files/etc/dnsmasq.conf"),
+        [("file", "/etc/dnsmasq.conf", "updated"), ("service", "dnsmasq", "restarted for its new files")],
+    ),
+    "portal changed": (
+        _portal("base-files/etc/network/interfaces", "auto lo\nauto upstream\n"),
+        [("file", "/etc/network/interfaces", "updated"), ("service", "networking", "restarted for its new files")],
+    ),
+    "new in portal": (
+        _portal("base-files/etc/dnsmasq.d/a b.conf", "x\n"),
+        [("file", "/etc/dnsmasq.d/a b.conf", "added"), ("service", "dnsmasq", "restarted for its new files")],
+    ),
     "gone from portal": (_remove(PORTAL + "/base-files/usr/bin/hook"), [("file", "/usr/bin/hook", "removed")]),
     "hostname": (_command("hostname", "other"), [("hostname", "galaxy", "renamed from other")]),
-    "sysctl": (_command("sysctl", "-w", "net.ipv4.conf.all.accept_redirects=1"), [
-        ("sysctl", "net.ipv4.conf.all.accept_redirects", "set to 0")]),
+    "sysctl": (
+        _command("sysctl", "-w", "net.ipv4.conf.all.accept_redirects=1"),
+        [("sysctl", "net.ipv4.conf.all.accept_redirects", "set to 0")],
+    ),
     "service down": (_remove("run/services/dnsmasq"), [("service", "dnsmasq", "restarted")]),
     "service disabled": (_remove("etc/runlevels/default/dnsmasq"), [("service", "dnsmasq", "enabled")]),
     "address gone": (_command("ip", "addr", "flush", "dev", "downstream"), [("service", "networking", "restarted")]),
@@ -150,12 +168,16 @@ LINE = SMALL["fstab"]
 FOREIGN = "# /mnt/galaxy-portal is written by a program\n\tLABEL=x  /srv\text4 defaults 0 2\n#\n\n"
 
 
-@pytest.mark.parametrize("before, after", [
-    ("", LINE),
-    (FOREIGN, FOREIGN + LINE),
-    (FOREIGN + LINE.replace("ro,", "rw,"), FOREIGN + LINE),
-    (LINE.replace("ro,", "rw,") + FOREIGN + LINE, FOREIGN + LINE),
-], ids=["empty", "foreign", "other options", "twice"])
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("", LINE),
+        (FOREIGN, FOREIGN + LINE),
+        (FOREIGN + LINE.replace("ro,", "rw,"), FOREIGN + LINE),
+        (LINE.replace("ro,", "rw,") + FOREIGN + LINE, FOREIGN + LINE),
+    ],
+    ids=["empty", "foreign", "other options", "twice"],
+)
 def test_the_portal_has_one_line_in_fstab_and_the_others_stay(provisioned, before, after):
     provisioned.write("etc/fstab", before)
     assert predicted(provisioned) == provisioned.changes("provision.sh") == [("file", "/etc/fstab", "portal line set")]
@@ -196,9 +218,9 @@ def test_an_unknown_parameter_is_an_error_with_its_line(provisioned):
 def test_a_service_that_does_not_come_up_is_one_failure_and_the_rest_goes_on(router):
     router.write("run/broken/firewall", "")
     report = router.run("provision.sh")
-    assert report["failed"] == [{
-        "step": "service firewall",
-        "message": 'it does not run after a restart: firewall is down since "today"'}]
+    assert report["failed"] == [
+        {"step": "service firewall", "message": 'it does not run after a restart: firewall is down since "today"'}
+    ]
     assert restarted(router) == SERVICES
     (router.root / "run/broken/firewall").unlink()
     assert router.changes("provision.sh") == [("service", "firewall", "restarted")]
@@ -208,7 +230,8 @@ def test_a_missing_nic_is_named_and_the_rest_goes_on(provisioned):
     provisioned.portal({"nics": SMALL["nics"] + "third 00:00:10:09:09:09 10.9.9.1/24 -\n"})
     failures = provisioned.run("provision.sh", "--check")["failed"]
     assert [failure["message"] for failure in failures] == [
-        "there is no NIC with MAC 00:00:10:09:09:09 for third; is it plugged in?"]
+        "there is no NIC with MAC 00:00:10:09:09:09 for third; is it plugged in?"
+    ]
     provisioned.portal({"nics": SMALL["nics"]})
     assert provisioned.changes("provision.sh") == []
 

@@ -17,8 +17,13 @@ TEXTS = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 def lib(busybox_bin, commands, *arguments, stdin=b"", run=None):
     """The output of shell commands with lib.sh loaded, under busybox alone."""
     return subprocess.run(
-        [busybox_bin / "sh", "-euc", '. "$0"\n' + commands, str(SCRIPTS / "lib.sh"), *arguments], input=stdin,
-        env={"PATH": str(busybox_bin), "RUN": str(run)}, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+        [busybox_bin / "sh", "-euc", '. "$0"\n' + commands, str(SCRIPTS / "lib.sh"), *arguments],
+        input=stdin,
+        env={"PATH": str(busybox_bin), "RUN": str(run)},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    ).stdout
 
 
 def as_reported(text):
@@ -50,8 +55,12 @@ def test_any_bytes_are_a_json_string_of_one_line(busybox_bin, data):
 def test_every_failure_is_one_entry(busybox_bin, tmp_path, failures):
     (tmp_path / "failed").write_text("")
     arguments = [part for what, message in failures for part in ("x" + what, "x" + message)]
-    printed = lib(busybox_bin, 'while [ $# -gt 0 ]; do failed "$1" "$2"; shift 2; done; json_failed 0 name || true',
-                  *arguments, run=tmp_path)
+    printed = lib(
+        busybox_bin,
+        'while [ $# -gt 0 ]; do failed "$1" "$2"; shift 2; done; json_failed 0 name || true',
+        *arguments,
+        run=tmp_path,
+    )
     entries = json.loads("[" + printed.decode() + "]")
     assert len(entries) == len(failures)
     assert all(sorted(entry) == ["message", "step"] for entry in entries)
@@ -64,8 +73,9 @@ def test_every_failure_is_one_entry(busybox_bin, tmp_path, failures):
 @example([NASTY, "two\nlines", "a\ttab"])
 def test_every_change_is_one_entry(busybox_bin, tmp_path, names):
     (tmp_path / "changed").write_text("")
-    printed = lib(busybox_bin, 'for name in "$@"; do changed file "x$name" "updated"; done; json_changed',
-                  *names, run=tmp_path)
+    printed = lib(
+        busybox_bin, 'for name in "$@"; do changed file "x$name" "updated"; done; json_changed', *names, run=tmp_path
+    )
     entries = json.loads("[" + printed.decode() + "]")
     assert [(entry["kind"], entry["action"]) for entry in entries] == [("file", "updated")] * len(names)
 
@@ -74,9 +84,9 @@ FAILING = {
     "last line": (":\n\nfalse\n", 3, "false"),
     "in a function": ("one() {\n\t:\n\tcat /missing\n}\none\n", 3, "cat /missing"),
     "behind a comment": ("# one\n# two\ntrue\n# four\ngrep x /dev/null\ntrue\n", 5, "grep x /dev/null"),
-    "in a loop": ("for name in a b c; do\n\t[ \"$name\" != b ]\ndone\n", 2, "'[' b '!=' b ]"),
+    "in a loop": ('for name in a b c; do\n\t[ "$name" != b ]\ndone\n', 2, "'[' b '!=' b ]"),
     "in a branch": ("if true\nthen\n\tls /missing\nfi\n", 3, "ls /missing"),
-    "not set": (":\n:\necho \"$missing\"\n", 2, ":"),  # nothing ran on that line; the output names it
+    "not set": (':\n:\necho "$missing"\n', 2, ":"),  # nothing ran on that line; the output names it
     "exit": (":\nexit 7\n", 2, "exit 7"),
 }
 
@@ -84,6 +94,7 @@ FAILING = {
 @pytest.fixture
 def script(bare):
     """Runs a script of our kind with this body; its report, with the lines counted from the body's first."""
+
     def run(body):
         head = '#!/bin/sh\nset -u\n. "/{}/lib.sh"\n[ -n "${{RUN:-}}" ] || traced "$0" "$@"\n'.format(PORTAL)
         bare.portal({"test.sh": head + body})
@@ -92,6 +103,7 @@ def script(bare):
             if "line" in failure:
                 failure["line"] -= head.count("\n")
         return report
+
     return run
 
 
@@ -103,7 +115,10 @@ def test_a_failing_command_is_named_with_its_line(script):
     assert "missing" in script(FAILING["not set"][0])["failed"][0]["output"]
     # Positive control: the same commands where they do not count.
     assert script("if false; then :; fi\ncat /missing || true\n! grep x /dev/null\n") == {
-        "script": "test.sh", "changed": [], "failed": []}
+        "script": "test.sh",
+        "changed": [],
+        "failed": [],
+    }
 
 
 def test_what_was_done_before_a_failure_is_reported_too(script):
@@ -118,9 +133,18 @@ def test_output_is_bounded_to_its_last_lines(script):
 
 
 @pytest.mark.parametrize("shell", ["ash", "sh"])
-@pytest.mark.parametrize("path", sorted(
-    [path for path in (SCRIPTS.parents[1]).glob("*/files/**/*") if path.is_file()
-     and path.read_bytes()[:9] in (b"#!/bin/sh", b"#!/sbin/o")] + [SCRIPTS / "lib.sh"]), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        [
+            path
+            for path in (SCRIPTS.parents[1]).glob("*/files/**/*")
+            if path.is_file() and path.read_bytes()[:9] in (b"#!/bin/sh", b"#!/sbin/o")
+        ]
+        + [SCRIPTS / "lib.sh"]
+    ),
+    ids=lambda path: path.name,
+)
 def test_busybox_reads_every_script(busybox_bin, shell, path):
     subprocess.run([busybox_bin / shell, "-n", str(path)], check=True)
 

@@ -8,7 +8,7 @@ class Text(str):
     """A tagged str, as ansible-core 2.19 has them."""
 
     def __str__(self):
-        raise AssertionError('not to be called')
+        raise AssertionError("not to be called")
 
 
 class Number(int):
@@ -27,7 +27,7 @@ class EncryptedString:
 
     def __str__(self):
         if self.value is None:
-            raise ValueError('no vault secret')
+            raise ValueError("no vault secret")
         return self.value
 
 
@@ -37,18 +37,18 @@ def types(value):
 
 
 def test_subclasses_become_exact_types():
-    given = Mapping({Text('a'): [Text('b'), Number(3), True, None, 1.5, (Text('c'),)]})
-    assert natives(given) == {'a': ['b', 3, True, None, 1.5, ['c']]}
+    given = Mapping({Text("a"): [Text("b"), Number(3), True, None, 1.5, (Text("c"),)]})
+    assert natives(given) == {"a": ["b", 3, True, None, 1.5, ["c"]]}
     assert types(natives(given)) == {dict, list, str, int, bool, type(None), float}
 
 
 def test_vaulted_text_is_decrypted():
     locked = EncryptedString(None)
-    assert natives([EncryptedString('open'), locked]) == ['open', locked]
+    assert natives([EncryptedString("open"), locked]) == ["open", locked]
 
 
 def test_depth_and_size_are_bounded():
-    loop = yaml.safe_load('&a [*a]')
+    loop = yaml.safe_load("&a [*a]")
     natives(loop)
     wide = [loop] * 1000
     natives([wide] * 1000)

@@ -31,37 +31,54 @@ broken
 
 def test_what_ip_prints_is_understood():
     known = universe.parse(PRINTED)
-    assert [(route['destination'], route['device'], route.get('address')) for route in known['routes']] == [
-        ('default', 'ens12', '192.168.1.10'), ('default', 'wlan0', None), ('10.0.0.0/24', 'universe0', '10.0.0.1'),
-        ('192.168.1.0/24', 'ens12', '192.168.1.10'), ('10.66.0.0/16', '', None), ('10.8.0.1', 'tun0', None),
-        ('10.20.0.0/16', '', None), ('10.20.0.0/16', 'ens12', None), ('10.20.0.0/16', 'ens13.100', None)]
-    assert [route['destination'] for route in known['routes'] if route['linkdown']] == ['default', '10.0.0.0/24']
-    assert [route['metric'] for route in known['routes']][:3] == [100, 50, 0]
-    assert known['addresses'] == [
-        {'device': 'lo', 'address': '127.0.0.1/8'}, {'device': 'ens12', 'address': '192.168.1.10/24'},
-        {'device': 'tun0', 'address': '10.8.0.5/32'}]
-    assert known['devices'] == [
-        {'name': 'lo', 'bridge': False}, {'name': 'ens12', 'bridge': False}, {'name': 'ens13.100', 'bridge': False},
-        {'name': 'universe0', 'bridge': True}]
+    assert [(route["destination"], route["device"], route.get("address")) for route in known["routes"]] == [
+        ("default", "ens12", "192.168.1.10"),
+        ("default", "wlan0", None),
+        ("10.0.0.0/24", "universe0", "10.0.0.1"),
+        ("192.168.1.0/24", "ens12", "192.168.1.10"),
+        ("10.66.0.0/16", "", None),
+        ("10.8.0.1", "tun0", None),
+        ("10.20.0.0/16", "", None),
+        ("10.20.0.0/16", "ens12", None),
+        ("10.20.0.0/16", "ens13.100", None),
+    ]
+    assert [route["destination"] for route in known["routes"] if route["linkdown"]] == ["default", "10.0.0.0/24"]
+    assert [route["metric"] for route in known["routes"]][:3] == [100, 50, 0]
+    assert known["addresses"] == [
+        {"device": "lo", "address": "127.0.0.1/8"},
+        {"device": "ens12", "address": "192.168.1.10/24"},
+        {"device": "tun0", "address": "10.8.0.5/32"},
+    ]
+    assert known["devices"] == [
+        {"name": "lo", "bridge": False},
+        {"name": "ens12", "bridge": False},
+        {"name": "ens13.100", "bridge": False},
+        {"name": "universe0", "bridge": True},
+    ]
 
 
 def test_what_follows_from_it():
     known = universe.parse(PRINTED)
-    assert universe.default_device(known, {'universe0'}) == 'ens12'
-    assert universe.default_device(known, {'universe0', 'ens12'}) == 'wlan0'
-    assert universe.foreign_devices(known) == {'lo', 'ens12', 'ens13.100', 'wlan0'}
-    assert [(str(one.subnet), one.device) for one in universe.taken(known, {'universe0'})] == [
-        ('192.168.1.0/24', 'ens12'), ('10.66.0.0/16', ''), ('10.8.0.1/32', 'tun0'), ('10.20.0.0/16', ''),
-        ('127.0.0.0/8', 'lo'), ('10.8.0.5/32', 'tun0')]
+    assert universe.default_device(known, {"universe0"}) == "ens12"
+    assert universe.default_device(known, {"universe0", "ens12"}) == "wlan0"
+    assert universe.foreign_devices(known) == {"lo", "ens12", "ens13.100", "wlan0"}
+    assert [(str(one.subnet), one.device) for one in universe.taken(known, {"universe0"})] == [
+        ("192.168.1.0/24", "ens12"),
+        ("10.66.0.0/16", ""),
+        ("10.8.0.1/32", "tun0"),
+        ("10.20.0.0/16", ""),
+        ("127.0.0.0/8", "lo"),
+        ("10.8.0.5/32", "tun0"),
+    ]
 
 
-@pytest.mark.parametrize('printed', ['', '%%\n', '%%\n%%\n%%\n%%\n', 'default\n', 'default dev', '\tnexthop dev x\n'])
+@pytest.mark.parametrize("printed", ["", "%%\n", "%%\n%%\n%%\n%%\n", "default\n", "default dev", "\tnexthop dev x\n"])
 def test_little_output_is_little_known(printed):
     known = universe.parse(printed)
     assert universe.taken(known, set()) == [] and universe.default_device(known, set()) is None
 
 
-@given(st.text(alphabet='default via 10./24dev\n\t%:@<>', max_size=200) | st.text())
+@given(st.text(alphabet="default via 10./24dev\n\t%:@<>", max_size=200) | st.text())
 def test_any_output_is_read(printed):
     known = universe.parse(printed)
     universe.taken(known, set())
