@@ -268,9 +268,7 @@ def read_overrides():
             ["dpkg-statoverride", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
         )
     except OSError as error:
-        raise MultiverseError(
-            "dpkg-statoverride cannot be run (%s); dpkg_override works on Debian only" % error
-        ) from error
+        raise MultiverseError("dpkg-statoverride cannot be run (%s); this works on Debian only" % error) from error
     overrides = {}
     for line in result.stdout.splitlines():
         owner, group, mode, path = line.split(" ", 3)
@@ -441,9 +439,7 @@ def _touch_attributes(fd, name, change):
         status, folder = os.fstat(held), os.fstat(fd)
         ours = folder.st_uid in (0, os.geteuid()) and not folder.st_mode & 0o022
         if status.st_ino != change["inode"] or not stat.S_ISREG(status.st_mode) or (status.st_nlink > 1 and not ours):
-            raise MultiverseError(
-                "%s: it was replaced while this ran, or has further hard links; look at it by hand" % change["path"]
-            )
+            raise MultiverseError("%s: just replaced, or has more hard links; look at it by hand" % change["path"])
         _set_attributes(held, change["desired"], stat.S_IMODE(status.st_mode))
     finally:
         os.close(held)

@@ -42,6 +42,7 @@ def apply(desired: list, fstab: str, plan: mounts.Plan) -> list:
         if change.name in points:
             _run(["umount", change.name])
     _write_fstab(mounts.render(fstab, desired))
+    _remove_links(mounts.parse(fstab), {mount.target for mount in desired})
     changed = {change.name for change in plan}
     warnings = []
     for mount in desired:
@@ -54,6 +55,16 @@ def apply(desired: list, fstab: str, plan: mounts.Plan) -> list:
                 raise
             warnings.append("{0}; fstab has its line with nofail, so the next boot tries again".format(error))
     return warnings
+
+
+def _remove_links(before, wanted):
+    """A link that went leaves no empty folder in its portal; one that is in use, or holds something, stays."""
+    for mount in before:
+        if mount.bind and mount.target not in wanted:
+            try:
+                os.rmdir(mount.target)
+            except OSError:
+                pass
 
 
 def _mount(mount):

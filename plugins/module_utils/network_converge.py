@@ -50,6 +50,15 @@ def read(connection, names):
     return OrderedDict((name, _read(connection, name)) for name in names)
 
 
+def undeclared(connection, desired):
+    """The names of the networks of ours that none of the ``desired`` models stands for."""
+    declared = [network.name for network in desired]
+    with explained("listing the networks"):
+        found = [] if connection is None else connection.listAllNetworks()
+        texts = {network.name(): network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE) for network in found}
+    return sorted(name for name, text in texts.items() if name not in declared and networks.is_ours(text))
+
+
 def _read(connection, name):
     network = find_network(connection, name)
     # Without libvirt (the preview of a bare machine) nobody can tell whose bridge it is.

@@ -23,6 +23,21 @@ def backing_file(header: bytes, path: str) -> str:
     return header[offset : offset + length].decode("utf-8", "replace") if offset else ""
 
 
+#: Extended attribute of an overlay: when its image was built, in ns.
+IMAGE_BUILT = "user.multiverse.image_built"
+
+
+def _built(image):
+    return str(os.stat(image).st_mtime_ns).encode("ascii")
+
+
+def _note_image(overlay, image):
+    try:
+        os.setxattr(overlay, IMAGE_BUILT, _built(image))
+    except OSError:  # a file system without extended attributes
+        pass
+
+
 class Overlay(object):
     """The overlay of one router in the pool portal-images."""
 
@@ -38,7 +53,9 @@ class Overlay(object):
         except FileNotFoundError:
             backing = None
         if backing == image:
-            return []
+            if not self._stands_on_another(image):
+                return []
+            backing += " as it was before it was built again"
         return [Change("router", self._router, "disk.image", backing, image, "recreate")]
 
     def create(self, image: str, uid: int, gid: int) -> None:
@@ -49,11 +66,23 @@ class Overlay(object):
         output, _unused = process.communicate()
         if process.returncode:
             raise MultiverseError("router {0}: {1} failed: {2}".format(self._router, " ".join(command), output.strip()))
+        _note_image(temporary, image)
         os.chown(temporary, uid, gid)
         os.chmod(temporary, 0o600)
         if os.path.exists(self.path):
             os.rename(self.path, self._aside())
         os.rename(temporary, self.path)
+
+    def _stands_on_another(self, image):
+        """Was the image built again, under the same name, after this overlay was made on it? Its blocks would not match.
+
+        An image that is missing is about to be built again. An overlay that does not tell is taken as it is.
+        """
+        try:
+            known = os.getxattr(self.path, IMAGE_BUILT)
+        except OSError:
+            return False
+        return not os.path.exists(image) or known != _built(image)
 
     def _aside(self):
         number = 1

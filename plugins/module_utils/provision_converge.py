@@ -18,6 +18,8 @@ from ansible_collections.multiverse.router_controller.plugins.module_utils.route
 
 #: Seconds between two looks at runs in progress.
 PAUSE = 0.3
+#: Seconds that routerd lets a script take at most.
+LONGEST_RUN = 3600
 #: Problems of routerd that pass: the agent is not up yet, another run is in progress.
 PASSING = ("agent-unreachable", "router-down", "busy", "run-in-progress", "libvirt-unreachable")
 
@@ -106,7 +108,11 @@ class Provisioning(object):
     def _start(self, name, entry, check):
         script = entry["phase"]
         run = self._client.start_run(
-            name, script, provisioning.CHECK if check else [], self._inputs(name, script), self._timeout
+            name,
+            script,
+            provisioning.CHECK if check else [],
+            self._inputs(name, script),
+            min(self._timeout, LONGEST_RUN),
         )
         entry.update(run=run["id"], message="{0}.sh{1}".format(script, " --check" if check else ""))
 

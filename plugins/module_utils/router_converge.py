@@ -79,9 +79,22 @@ class Routers(object):
             tasks = [task for task in self._tasks if task.router["stage"] == stage]
             with ThreadPoolExecutor(max_workers=len(tasks)) as pool:
                 outcomes = [pool.submit(self._converge, task) for task in tasks]
-            errors = [str(outcome.exception()) for outcome in outcomes if outcome.exception()]
-            if errors:
-                raise MultiverseError("\n".join(errors))
+            errors = [(task.router["name"], outcome.exception()) for task, outcome in zip(tasks, outcomes)]
+            for _name, error in errors:
+                if error is not None and not isinstance(error, MultiverseError):
+                    raise error  # a bug keeps its traceback
+            messages = [_named(name, str(error)) for name, error in errors if error is not None]
+            if messages:
+                raise MultiverseError("\n".join(messages))
+
+    def plan_removal(self) -> Plan:
+        """What it takes to remove the routers that are no longer declared: their domains. Disks and portals stay."""
+        return Plan(Change("router", name, "state", "defined", "absent", "recreate") for name in self.undeclared())
+
+    def remove(self, plan: Plan) -> None:
+        """Carry out a `plan_removal`."""
+        for change in plan:
+            domain_converge.remove(self._connection, change.name)
 
     def undeclared(self) -> list:
         """Names of domains of ours that no router of the topology stands for."""
@@ -142,3 +155,7 @@ class Routers(object):
     def _make_overlay(self, task):
         owner = pwd.getpwnam(self._arguments["user"])
         task.overlay.create(task.image["disk"], owner.pw_uid, owner.pw_gid)
+
+
+def _named(router, message):
+    return message if "router " + router in message else "router {0}: {1}".format(router, message)

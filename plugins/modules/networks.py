@@ -27,6 +27,10 @@ options:
     type: list
     elements: dict
     default: []
+  purge:
+    description: Remove every network of ours that I(networks) does not have. Without it they stay, with a warning.
+    type: bool
+    default: false
   uri:
     description: The libvirt to talk to. Networks need a privileged one, a session cannot make bridges.
     type: str
@@ -73,7 +77,7 @@ networks:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.multiverse.router_controller.plugins.module_utils.errors import MultiverseError
 from ansible_collections.multiverse.router_controller.plugins.module_utils.libvirt_connection import connect
-from ansible_collections.multiverse.router_controller.plugins.module_utils.network_converge import converge
+from ansible_collections.multiverse.router_controller.plugins.module_utils.network_converge import converge, undeclared
 from ansible_collections.multiverse.router_controller.plugins.module_utils.networks import from_declared
 
 
@@ -82,6 +86,7 @@ def main():
         argument_spec={
             "networks": {"type": "list", "elements": "dict", "default": []},
             "absent": {"type": "list", "elements": "str", "default": []},
+            "purge": {"type": "bool", "default": False},
             "uri": {"type": "str", "default": "qemu:///system"},
         },
         supports_check_mode=True,
@@ -89,9 +94,14 @@ def main():
     try:
         desired = [from_declared(entry) for entry in module.params["networks"]]
         with connect(module.params["uri"], module.check_mode, module.warn) as connection:
-            plan, summary = converge(connection, desired, module.params["absent"], apply=not module.check_mode)
+            left = undeclared(connection, desired)
+            absent = sorted(set(module.params["absent"]).union(left if module.params["purge"] else []))
+            plan, summary = converge(connection, desired, absent, apply=not module.check_mode)
     except MultiverseError as error:
         module.fail_json(msg=str(error))
+    left = sorted(set(left).difference(absent))
+    if left:
+        module.warn("networks of ours that are no longer declared stay: %s; multiverse_purge removes them" % ", ".join(left))
     module.exit_json(changed=bool(plan), changes=plan.to_result(), networks=summary, diff=plan.to_diff())
 
 

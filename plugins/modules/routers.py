@@ -43,6 +43,10 @@ options:
     description: Folder for the console logs, one C(NAME.log) per router.
     type: path
     required: true
+  purge:
+    description: Remove the domains of our routers that are no longer declared. Their disks and portals stay.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -65,7 +69,7 @@ changes:
   type: list
   elements: dict
 undeclared:
-  description: Routers of ours that run or are defined but are no longer declared. They are left alone.
+  description: Routers of ours that run or are defined but are no longer declared. They stay, unless I(purge) is set.
   returned: always
   type: list
   elements: str
@@ -84,6 +88,7 @@ ARGUMENTS = {
     "acceleration": {"type": "dict", "required": True},
     "overlay_folder": {"type": "path", "required": True},
     "console_folder": {"type": "path", "required": True},
+    "purge": {"type": "bool", "default": False},
 }
 
 
@@ -92,16 +97,19 @@ def main():
     try:
         with connect(module.params["uri"], module.check_mode, module.warn) as connection:
             routers = Routers(connection, module.params)
-            plan = routers.plan
+            plan, removal = routers.plan, routers.plan_removal()
+            purge = module.params["purge"]
+            if removal and purge and not module.check_mode:
+                routers.remove(removal)
             if plan and not module.check_mode:
                 routers.apply()
-            undeclared = routers.undeclared()
     except MultiverseError as error:
         module.fail_json(msg=str(error))
-    if undeclared:
-        module.warn(
-            "no longer declared, and left alone: {0}; playbooks/teardown.yml removes them".format(", ".join(undeclared))
-        )
+    undeclared = [change.name for change in removal]
+    if undeclared and not purge:
+        module.warn("routers of ours that are no longer declared stay: {0}; multiverse_purge removes them".format(
+            ", ".join(undeclared)))  # fmt: skip
+    plan += removal if purge else []
     module.exit_json(changed=bool(plan), changes=plan.to_result(), diff=plan.to_diff(), undeclared=undeclared)
 
 

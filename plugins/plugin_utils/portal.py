@@ -149,8 +149,10 @@ def _user_files(name, folder, portal):
 
 def _walk(folder):
     """Regular files below `folder`, sorted; links are refused, for what they point at is not what would be shared."""
+    if not folder.is_dir():
+        return []
     files = []
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=_unreadable):
         folders.sort()
         for name in names + folders:
             path = Path(root) / name
@@ -161,11 +163,15 @@ def _walk(folder):
     return sorted(files)
 
 
+def _unreadable(error):
+    raise PortalError("{0} cannot be read: {1}".format(error.filename, error.strerror)) from error
+
+
 def _read(path):
     try:
         return path.read_bytes(), "0755" if os.access(path, os.X_OK) else "0644"
     except OSError as error:
-        raise PortalError("{0} cannot be read: {1}".format(path, error.strerror)) from error
+        _unreadable(error)
 
 
 def _text(text):

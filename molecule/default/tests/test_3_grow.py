@@ -71,7 +71,7 @@ def test_the_galaxies_do_not_see_each_other(lab, grown):
 
 
 def test_an_ephemeral_router_keeps_nothing(lab, grown):
-    assert "overlay / overlay" in lab.router("galaxy2", "cat /proc/mounts")
+    assert "overlayfs / overlay" in lab.router("galaxy2", "cat /proc/mounts")
     assert lab.sh("ls /var/lib/multiverse/portal-images") == "galaxy.qcow2\nstar.qcow2"
 
 

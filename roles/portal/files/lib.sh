@@ -8,8 +8,10 @@ json_string() {
 		END { printf "\"" }'
 }
 
-# one_line TEXT: without the tabs and line ends that mean something in our notes.
+# one_line TEXT: without the tabs and line ends that mean something in our notes. To be called as $(one_line ...).
+# Untraced, as every pipeline has to be: its parts would write their traces into each other's lines.
 one_line() {
+	{ set +x; } 2> /dev/null
 	printf '%s' "$1" | tr '\n\t' '  '
 }
 

@@ -67,7 +67,9 @@ keep_manifest() {
 
 mirror_files() {
 	local file
-	(cd "$portal/base-files" && find . -type f | sed 's,^\./,,' | sort) > "$RUN/manifest"
+	(cd "$portal/base-files" && find . -type f) > "$RUN/found"
+	sed 's,^\./,,' "$RUN/found" > "$RUN/names"
+	sort "$RUN/names" > "$RUN/manifest"
 	while IFS= read -r file; do
 		same "$file" && continue
 		changed file "/$file" "$([ -e "/$file" ] && echo updated || echo added)"
@@ -94,7 +96,7 @@ keep_hostname() {
 keep_fstab() {
 	local line target
 	read -r line < "$portal/fstab"
-	target=$(echo "$line" | awk '{ print $2 }')
+	read -r _ target _ < "$portal/fstab"
 	[ "$(awk -v t="$target" '$1 !~ /^#/ && $2 == t' /etc/fstab)" = "$line" ] && return
 	changed file /etc/fstab "portal line set"
 	checking && return
@@ -131,20 +133,27 @@ triggered() {
 
 # up ADDRESS NAME: does this NIC carry its address, and is it up?
 up() {
-	ip -4 -o addr show dev "$2" up 2> /dev/null | grep -qF " $1 "
+	case "$(ip -4 -o addr show dev "$2" up 2> /dev/null)" in *" $1 "*) return 0 ;; esac
+	return 1
 }
 
 nics_up() {
 	local name mac address gateway
 	while read -r name mac address gateway; do
 		up "$address" "$name" || return 1
-		[ "$gateway" = - ] || ip -4 route show default | grep -qF "via $gateway dev $name" || return 1
+		[ "$gateway" != - ] || continue
+		case "$(ip -4 route show default)" in *"via $gateway dev $name"*) ;; *) return 1 ;; esac
 	done < "$portal/nics"
 }
 
 healthy() {
 	rc-service -q "$1" status > /dev/null 2>&1 || return 1
 	[ "$1" != networking ] || nics_up
+}
+
+last_words() {
+	{ set +x; } 2> /dev/null
+	rc-service "$1" status 2>&1 | tail -n 3
 }
 
 keep_services() {
@@ -168,7 +177,7 @@ keep_services() {
 		changed service "$service" "$action"
 		checking && continue
 		rc-service "$service" restart 1>&2 && healthy "$service" ||
-			failed "service $service" "it does not run after a restart: $(rc-service "$service" status 2>&1 | tail -n 3)"
+			failed "service $service" "it does not run after a restart: $(last_words "$service")"
 	done < "$portal/services"
 	set +f
 }

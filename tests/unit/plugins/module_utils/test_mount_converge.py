@@ -89,6 +89,7 @@ def test_a_folder_is_linked_changed_and_unlinked(place):
     assert after["changes"] == []
     assert place.fstab.read_bytes() == FOREIGN + b"\n"
     assert (place.folder / "one/one").read_text() == "one"
+    assert not Path(place.target).exists() and (place.folder / "portal").exists()
 
 
 def test_drift_of_what_is_mounted_is_put_right(place):
@@ -115,12 +116,16 @@ def test_a_source_that_is_missing_is_an_error_until_it_is_there(place):
 
 def test_a_busy_link_keeps_its_line_and_the_next_run_takes_it_up(place):
     hold = "cd '{}' && {{ tail -f /dev/null < /dev/null > /dev/null 2>&1 & echo $! > {}/pid; }}".format(
-        place.target, place.folder)
+        place.target, place.folder
+    )
     # A process that was killed lets go of its folder a little later.
     let_go = "kill $(cat {0}/pid) && timeout 20 sh -c \"until umount '{1}'; do sleep 0.02; done\" 2> /dev/null && {2}"
     mount = "mount --bind {0}/one '{1}'"
-    busy, later = place.run([place.one], ([], [hold]), ([], [let_go.format(
-        place.folder, place.target, mount.format(place.folder, place.target))]))[1:]
+    busy, later = place.run(
+        [place.one],
+        ([], [hold]),
+        ([], [let_go.format(place.folder, place.target, mount.format(place.folder, place.target))]),
+    )[1:]
     assert "umount" in busy["error"] and busy["there"] == [True, False]
     assert later["changes"] == [[place.target, "fstab"]] and later["there"] == [False, False]
 

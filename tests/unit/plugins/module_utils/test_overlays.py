@@ -140,3 +140,17 @@ def test_qemu_imgs_refusal_names_the_router(tmp_path):
     with pytest.raises(MultiverseError, match="^router galaxy: qemu-img create .* failed: .*missing.raw"):
         Overlay(str(tmp_path), "galaxy").create(str(tmp_path / "missing.raw"), os.getuid(), os.getgid())
     assert "galaxy.qcow2" not in os.listdir(tmp_path)
+
+
+def test_an_image_built_again_under_its_name_is_another_image(tmp_path, image):
+    """Its blocks lie elsewhere: an overlay on the former one would be a broken file system."""
+    base = image("router-1.raw")
+    overlay = Overlay(str(tmp_path), "galaxy")
+    overlay.create(base, os.getuid(), os.getgid())
+    assert overlay.plan(base) == []
+    os.utime(base, ns=(1, 1))
+    assert [change.effect for change in overlay.plan(base)] == ["recreate"]
+    overlay.create(base, os.getuid(), os.getgid())
+    assert overlay.plan(base) == []
+    os.unlink(base)  # about to be built again
+    assert [change.effect for change in overlay.plan(base)] == ["recreate"]
