@@ -74,7 +74,7 @@ class Overlay(object):
         os.rename(temporary, self.path)
 
     def _stands_on_another(self, image):
-        """Was the image built again, under the same name, after this overlay was made on it? Its blocks would not match.
+        """Was the image built again under its name after this overlay was made on it? Its blocks would not match.
 
         An image that is missing is about to be built again. An overlay that does not tell is taken as it is.
         """

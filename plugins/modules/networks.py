@@ -101,7 +101,9 @@ def main():
         module.fail_json(msg=str(error))
     left = sorted(set(left).difference(absent))
     if left:
-        module.warn("networks of ours that are no longer declared stay: %s; multiverse_purge removes them" % ", ".join(left))
+        module.warn(
+            "networks of ours that are no longer declared stay: %s; multiverse_purge removes them" % ", ".join(left)
+        )
     module.exit_json(changed=bool(plan), changes=plan.to_result(), networks=summary, diff=plan.to_diff())
 
 

@@ -1,6 +1,5 @@
 """Every role's argument_specs, defaults and README say the same."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def effective(default):
     match = SHARED.match(default) if isinstance(default, str) else None
     if not match:
         return default
-    return None if match.group(1) == "none" else ast.literal_eval(match.group(1))
+    return None if match.group(1) == "none" else yaml.safe_load(match.group(1))
 
 
 def options(role):
