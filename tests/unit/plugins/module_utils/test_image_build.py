@@ -390,6 +390,21 @@ def test_killed_while_publishing_there_is_no_disk_and_the_next_run_makes_it(
     assert sorted(os.listdir(pool)) == ["router-0123.initramfs", "router-0123.raw", "router-0123.vmlinuz"]
 
 
+def test_a_build_that_finds_a_file_replaced_reads_and_publishes_nothing(build, booted, raw, tmp_path, monkeypatch):
+    boot = build._boot
+    report(tmp_path, DONE)
+
+    def replaced(timeout):
+        boot(timeout)
+        Path(build._path("report")).unlink()
+        Path(build._path("report")).symlink_to(tmp_path / "report")
+
+    monkeypatch.setattr(build, "_boot", replaced)
+    with pytest.raises(MultiverseError, match="report was replaced while the VM ran"):
+        build.run(raw, 60)
+    assert os.listdir(tmp_path / "os-images") == [FOLDER]
+
+
 def test_a_failed_build_publishes_nothing(build, booted, raw, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "_boot", lambda timeout: report(Path(build._folder), dict(DONE, step="network", code=1)))
     with pytest.raises(MultiverseError, match="step network failed with code 1"):
