@@ -33,7 +33,7 @@ def _built(image):
 
 def _note_image(overlay, image):
     try:
-        os.setxattr(overlay, IMAGE_BUILT, _built(image))
+        os.setxattr(overlay, IMAGE_BUILT, _built(image), follow_symlinks=False)
     except OSError:  # a file system without extended attributes
         pass
 
@@ -62,13 +62,21 @@ class Overlay(object):
         """Put an empty overlay on `image` in place; the former one stays beside it as PATH.before-N."""
         temporary = self.path + ".new"
         command = ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image, temporary]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+
+        def as_owner():
+            # The folder is that user's: what it left there must not lead root astray.
+            os.setgroups([])
+            os.setgid(gid)
+            os.setuid(uid)
+            os.umask(0o077)
+
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, preexec_fn=as_owner
+        )
         output, _unused = process.communicate()
         if process.returncode:
             raise MultiverseError("router {0}: {1} failed: {2}".format(self._router, " ".join(command), output.strip()))
         _note_image(temporary, image)
-        os.chown(temporary, uid, gid)
-        os.chmod(temporary, 0o600)
         if os.path.exists(self.path):
             os.rename(self.path, self._aside())
         os.rename(temporary, self.path)
@@ -79,7 +87,7 @@ class Overlay(object):
         An image that is missing is about to be built again. An overlay that does not tell is taken as it is.
         """
         try:
-            known = os.getxattr(self.path, IMAGE_BUILT)
+            known = os.getxattr(self.path, IMAGE_BUILT, follow_symlinks=False)
         except OSError:
             return False
         return not os.path.exists(image) or known != _built(image)
