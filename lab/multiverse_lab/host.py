@@ -173,18 +173,25 @@ def _answers(address: str) -> bool:
         return False
 
 
+#: Succeeds once the host has a default route.
+ROUTED = "ip -4 route show default | grep -q ."
+
+
 def wait_for_ssh(lab: Lab) -> None:
-    """Wait until the host lets us in. Raises LabError when it stops or takes too long."""
+    """Wait until the host lets us in and knows its way out, which comes up by itself: ssh may be first.
+
+    Raises LabError when the host stops or takes too long.
+    """
     deadline = time.monotonic() + BOOT_PATIENCE
     log = lab.directory / "console.log"
     while time.monotonic() < deadline:
         if state.running(lab, SUPERVISOR) is None:
             said = log.read_text(errors="replace").splitlines()[-6:]
             raise LabError("the lab host stopped while it booted: %s (all of it in %s)" % (" / ".join(said), log))
-        if _answers(lab.address) and run(ssh_command(lab, "true"), check=False).returncode == 0:
+        if _answers(lab.address) and run(ssh_command(lab, ROUTED), check=False).returncode == 0:
             return
         time.sleep(0.1)
-    raise LabError("no ssh on %s after %d s; see %s" % (lab.address, BOOT_PATIENCE, log))
+    raise LabError("no ssh on %s, or no default route there, after %d s; see %s" % (lab.address, BOOT_PATIENCE, log))
 
 
 def ensure(lab: Lab, entry: str) -> None:
