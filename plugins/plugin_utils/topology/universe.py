@@ -13,6 +13,7 @@ SECTIONS = ("ip -4 route show table main", "ip -4 -o addr show", "ip -o link sho
 SEPARATOR = "%%"
 COMMAND = 'PATH="$PATH:/usr/sbin:/sbin" LC_ALL=C; export PATH LC_ALL; ' + f" && echo {SEPARATOR} && ".join(SECTIONS)
 
+_PAINT = re.compile("\x1b\\[[0-9;]*m")
 _ROUTE_TYPES = ("unicast", "local", "broadcast", "multicast", "throw", "unreachable", "prohibit", "blackhole", "nat")
 _DESTINATION = r"default|[0-9]+(\.[0-9]+){3}(/[0-9]+)?"
 
@@ -26,6 +27,8 @@ class Taken(NamedTuple):
 
 def parse(output: str) -> Dict[str, List[Dict[str, Any]]]:
     """Universe as `build` takes it, from what COMMAND printed. Lines it does not understand are left out."""
+    # On a terminal, which Ansible may give to a command, lines end as a terminal's do and newer iproute2 paints them.
+    output = _PAINT.sub("", output).replace("\r\n", "\n")
     sections = [section.splitlines() for section in output.split(SEPARATOR + "\n")]
     routes, addresses, links, bridges = (sections + [[]] * len(SECTIONS))[: len(SECTIONS)]
     names_of_bridges = set(_devices(bridges))

@@ -57,6 +57,18 @@ def test_what_ip_prints_is_understood():
     ]
 
 
+@pytest.mark.parametrize(
+    "dressed",
+    [
+        PRINTED.replace("\n", "\r\n"),
+        PRINTED.replace("ens12", "\x1b[36mens12\x1b[0m").replace("192.168.1.1 ", "\x1b[35m192.168.1.1 \x1b[0m"),
+        PRINTED.replace("ens12 ", "\x1b[36mens12 \x1b[0m").replace("\n", "\r\n"),
+    ],
+)
+def test_a_terminals_line_ends_and_paint_change_nothing(dressed):
+    assert universe.parse(dressed) == universe.parse(PRINTED)
+
+
 def test_what_follows_from_it():
     known = universe.parse(PRINTED)
     assert universe.default_device(known, {"universe0"}) == "ens12"
