@@ -13,7 +13,9 @@ GALAXY2 = {
     "egress": {"type": "direct"},
     "ephemeral": True,
     "packages": [],
+    "links": [{"name": "shared", "source": "/srv/shared"}],
 }
+HOST_SHARE = {"tag": "host-portal", "mount": "/mnt/host-portal"}
 
 
 def reference():
@@ -29,7 +31,9 @@ def grown(lab):
     topology = reference()
     topology["multiverse_networks"].append({"name": "nebula0", "subnet": "10.1.3.0/24"})
     topology["multiverse_routers"].append(GALAXY2)
+    topology["multiverse_host_share"] = HOST_SHARE
     arguments = ("-e", json.dumps(topology))
+    lab.sh("mkdir -p /srv/shared && echo from universe > /srv/shared/note")
     before = (lab.domain_ids(), {name: lab.uptime(name) for name in ("galaxy", "star")})
     preview = lab.converge("--check", "--diff", *arguments)
     assert lab.domain_ids() == before[0]
@@ -75,6 +79,21 @@ def test_an_ephemeral_router_keeps_nothing(lab, grown):
     assert lab.sh("ls /var/lib/multiverse/portal-images") == "galaxy.qcow2\nstar.qcow2"
 
 
+def test_a_link_shows_universes_folder_in_the_router_read_only(lab, grown):
+    portal = "/var/lib/multiverse/network-controller/galaxy2.portal.multiverse"
+    assert f"/srv/shared {portal}/shared none bind,nofail,x-multiverse 0 0" in lab.sh("cat /etc/fstab").splitlines()
+    assert lab.router("galaxy2", "cat /mnt/galaxy2-portal/shared/note") == "from universe"
+    assert "Read-only" in lab.router("galaxy2", "touch /mnt/galaxy2-portal/shared/x 2>&1", check=False)
+
+
+def test_the_hosts_share_has_its_line_and_may_be_missing(lab, grown):
+    """This kernel has no 9p: the line is there, for a HOST that shares, and its absence stops nothing."""
+    line = (
+        "host-portal /mnt/host-portal 9p trans=virtio,version=9p2000.L,posixacl,rw,cache=none,nofail,x-multiverse 0 0"
+    )
+    assert line in lab.sh("cat /etc/fstab").splitlines()
+
+
 def test_a_failed_script_is_told_with_router_script_line_and_output(lab, grown):
     lab.router("galaxy2", "rm /etc/dnsmasq.conf && mkdir -p /etc/dnsmasq.conf/in-the-way")
     done = run(
@@ -109,3 +128,15 @@ def test_bad_values_end_before_the_first_change(lab):
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0 and "changed=0" in said
     assert "10.0.0.0/25" in said and "upstraem" in said and "upstream" in said
+
+
+def test_what_is_no_longer_declared_goes_only_when_asked_for(lab, grown):
+    ids = lab.domain_ids()
+    kept = lab.converge()
+    assert "galaxy2" in kept["warnings"] and "nebula0" in kept["warnings"]
+    assert lab.domain_ids() == ids
+    purged = lab.converge("-e", "multiverse_purge=true")
+    assert {("galaxy2", "state")} == changes(purged, "Converge the routers")
+    assert {name for name, _field in changes(purged, "Create the networks")} == {"nebula0"}
+    assert lab.domain_ids() == {name: number for name, number in ids.items() if name != "galaxy2"}
+    assert lab.sh("ip link show nebula0 2>&1", check=False).endswith("does not exist.")

@@ -23,13 +23,15 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self._tasks = 0
         self._changed = {}
+        self._warnings = []
 
     def v2_runner_on_ok(self, result):
         self._tasks += 1
+        self._warnings += [str(warning) for warning in result._result.get("warnings", [])]
         if result._result.get("changed"):
             name = result._task.get_name().split(" : ")[-1]
             self._changed[name] = json.loads(json.dumps(result._result, default=str))
 
     def v2_playbook_on_stats(self, stats):
         with open(os.environ["MULTIVERSE_RECORD"], "w", encoding="utf-8") as file:
-            json.dump({"tasks": self._tasks, "changed": self._changed}, file)
+            json.dump({"tasks": self._tasks, "changed": self._changed, "warnings": " ".join(self._warnings)}, file)
