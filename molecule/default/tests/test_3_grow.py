@@ -64,6 +64,8 @@ def test_the_image_is_not_built_again(grown):
 
 def test_the_others_went_on(lab, grown):
     ids, uptimes = grown["before"]
+    assert all("/galaxy2.portal." in path for path in grown["run"]["changed"]["Render the portals"]["rendered"])
+    assert "Provision the routers" not in grown["run"]["changed"]
     assert {name: lab.domain_ids()[name] for name in ids} == ids
     assert all(lab.uptime(name) > uptimes[name] for name in uptimes)
 

@@ -13,6 +13,7 @@ from .reading import Reader, string
 # Networks
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 8, 30  # from 10.0.0.0/8 to two hosts
+# Routers forward no client into these, whoever has them (not_internet in the portal's nftables.nft): so networks stay apart.
 USABLE_BLOCKS = tuple(
     map(
         IPNetwork,
@@ -24,7 +25,6 @@ USABLE_BLOCKS = tuple(
             "192.0.2.0/24",
             "198.51.100.0/24",
             "203.0.113.0/24",  # RFC 5737: documentation
-            "198.18.0.0/15",  # RFC 2544: benchmarks
         ),
     )
 )
