@@ -13,7 +13,7 @@ from .reading import Reader, string
 # Networks
 
 SHORTEST_PREFIX, LONGEST_PREFIX = 8, 30  # from 10.0.0.0/8 to two hosts
-# Routers forward no client into these, whoever has them (not_internet in the portal's nftables.nft): so networks stay apart.
+# Routers forward no client into these (not_internet in the portal's nftables.nft): so networks stay apart.
 USABLE_BLOCKS = tuple(
     map(
         IPNetwork,
