@@ -6,6 +6,7 @@ No root inside a foreign filesystem, no loop device, no libguestfs: the filesyst
 """
 
 import base64
+import glob
 import hashlib
 import json
 import os
@@ -62,7 +63,7 @@ class Build(object):
 
         :raises MultiverseError: naming the step that failed and the last lines of its output.
         """
-        self._discard()
+        self._sweep()
         os.mkdir(self._folder, 0o700)
         self._write_portal()
         self._extract(base)
@@ -82,6 +83,12 @@ class Build(object):
 
     def _path(self, name):
         return os.path.join(self._folder, name)
+
+    def _sweep(self):
+        """Remove what killed or failed builds left, of this image or another: builds do not run side by side."""
+        for folder in glob.glob(os.path.join(os.path.dirname(self._folder), ".build-*")):
+            _destroy(self._connection, os.path.basename(folder)[1:])
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _discard(self):
         _destroy(self._connection, self._name)

@@ -353,8 +353,9 @@ def booted(build, monkeypatch):
 
 def test_a_build_leaves_three_files(build, booted, raw, tmp_path, owners):
     pool = tmp_path / "os-images"
-    (pool / FOLDER).mkdir()
-    (pool / FOLDER / "rest").write_text("of a killed build")
+    for folder in (FOLDER, ".build-4567"):
+        (pool / folder).mkdir()
+        (pool / folder / "rest").write_text("of a killed build, of this image or another")
     build.run(raw, 60)
     assert booted["script"] == "#!/bin/sh\n" and "Mode:  0755" in booted["mode"]
     assert booted["xml"].cmdline.endswith("init=" + image_build.BUILD_SCRIPT)
