@@ -37,7 +37,6 @@ PACKAGES = (
 )
 # How this machine reaches its mirror; a mirror that serves old snapshots needs the dates unchecked.
 APT_OPTIONS = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until", "Acquire::Check-Date")
-MIRROR, SECURITY_MIRROR = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
 OUTER_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -50,16 +49,30 @@ def sources(suite: str, mirror: str, security: str) -> str:
     )
 
 
+def repositories() -> List[str]:
+    """The URIs of this machine's apt sources; apt knows them once it has its lists."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    found = run(command, check=False).stdout.split()
+    if not found:
+        run(["apt-get", "update", "--quiet=2"], check=False)
+        found = run(command, check=False).stdout.split()
+    return found
+
+
 def pick_mirrors(uris: List[str]) -> Tuple[str, str]:
-    """This machine's own Debian mirror and security mirror among the URIs apt uses, or Debian's."""
-    mirror, security = MIRROR, SECURITY_MIRROR
+    """This machine's own Debian mirror and security mirror among the URIs apt uses. Raises LabError without one."""
+    mirror, security = None, None
     for uri in uris:
         plain = uri.strip().rstrip("/")
         if plain.endswith("/debian"):
             mirror = plain
         elif plain.endswith("/debian-security"):
             security = plain
-    return mirror, security
+    if mirror is None:
+        raise LabError(
+            "apt on this machine has no source that ends in /debian: the lab takes Debian from the same mirror"
+        )
+    return mirror, security or mirror + "-security"
 
 
 def apt_options(dump: str, environment: Dict[str, str]) -> str:
@@ -77,8 +90,8 @@ class Recipe:
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
-        listed = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian"], check=False)
-        self.sources = sources(suite, *pick_mirrors(listed.stdout.split()))
+        listed = repositories()
+        self.sources = sources(suite, *pick_mirrors(listed))
         self.options = apt_options(run(["apt-config", "dump"], check=False).stdout, dict(os.environ))
         self.certificates = {path.name: path.read_text() for path in sorted(OUTER_CERTIFICATES.glob("*.crt"))}
         self.setup = Path(__file__).with_name("rootfs-setup.sh")

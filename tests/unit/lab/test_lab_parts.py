@@ -58,16 +58,24 @@ def test_nameservers(texts, expected):
 @pytest.mark.parametrize(
     "uris, expected",
     [
-        ([], (rootfs.MIRROR, rootfs.SECURITY_MIRROR)),
         (
             ["http://m.example/debian/", "http://m.example/debian-security"],
             ("http://m.example/debian", "http://m.example/debian-security"),
         ),
-        (["https://other.example/tools"], (rootfs.MIRROR, rootfs.SECURITY_MIRROR)),
+        (
+            ["https://other.example/tools", "http://m.example/debian"],
+            ("http://m.example/debian", "http://m.example/debian-security"),
+        ),
     ],
 )
 def test_mirrors(uris, expected):
     assert rootfs.pick_mirrors(uris) == expected
+
+
+@pytest.mark.parametrize("uris", [[], ["https://other.example/tools"]])
+def test_without_a_debian_mirror_there_is_no_lab(uris):
+    with pytest.raises(LabError, match="no source that ends in /debian"):
+        rootfs.pick_mirrors(uris)
 
 
 @pytest.mark.parametrize(
